@@ -1,0 +1,1 @@
+"""Thespian shells of Hermes: binds, carrier stages, service stages and ports."""

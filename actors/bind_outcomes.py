@@ -1,0 +1,210 @@
+"""How a bind's submits end: into memory, as events on the belt, then the ack of the job."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from actors.bind_job import HeldJob, Witness
+from actors.event_sink import EventSink
+from hermes.core.carrier import Carrier
+from hermes.core.claim import ACCEPTED, NEW, REFUSED, WRITTEN, Claim
+from hermes.core.errors import StoreUnavailable
+from hermes.core.event import Event
+from hermes.core.ids import split_attempt_id
+from hermes.core.receipt import ReceiptNote, kind_of_receipt
+from hermes.core.units import Reason
+from hermes.metrics import Metrics
+from hermes.ports.claims import Claims, Leases
+from hermes.ports.link import NoResponse, SubmitResult
+from hermes.ports.receipt_store import Accepted, OrphanMatch, ReceiptStore, Settlement, Target
+from hermes.ports.stream import Acknowledger
+from hermes.smpp.status import StatusClass, StatusRule, classify, status_name
+from hermes.smpp.submit import destination_of, sender_of
+
+KEEP_CLAIM = timedelta(hours=24)
+RETRY_EVERY = 0.5
+GATHER = 0.005
+DEFAULT_RETRY = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """What the outbound side needs of the world."""
+
+    claims: Claims
+    leases: Leases
+    receipts: ReceiptStore
+    belt: Acknowledger
+    sink: EventSink
+    clock: Callable[[], datetime]
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """How one submit ended: an answer, or the error that left it open, or refused before it."""
+
+    held: HeldJob
+    answer: SubmitResult | None
+    error: Exception | None
+    at: datetime
+    refused: Reason | None = None
+
+
+class Outcomes:
+    """Settles results in batches; `forget(attempt)` is told of each that is acknowledged."""
+
+    def __init__(
+        self, carrier: Carrier, witness: Witness, outside: Outside, forget: Callable[[str], None]
+    ) -> None:
+        self.carrier, self.witness, self.out, self.forget = carrier, witness, outside, forget
+        self.results: deque[Result] = deque()
+        self.came = asyncio.Event()
+        self.accepted_count = 0
+        self.busy = False
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether everything that ended is settled and acknowledged."""
+        return not self.results and not self.busy
+
+    def add(self, result: Result) -> None:
+        """A submit ended."""
+        self.results.append(result)
+        self.came.set()
+
+    async def settle_forever(self) -> None:
+        """Settle outcomes in batches: memory first, then events, then the acks."""
+        while True:
+            await self.came.wait()
+            self.came.clear()
+            await asyncio.sleep(GATHER)
+            batch = [self.results.popleft() for _ in range(len(self.results))]
+            self.busy = True
+            await self.settle(batch)
+            self.busy = False
+
+    async def settle(self, batch: list[Result]) -> None:
+        """Settle one batch, for as long as memory and belt take."""
+        orphans = await self.remember([s for r in batch for s in self.settlement(r)])
+        events = [self.event_of(result) for result in batch]
+        events += [self.event_of_orphan(orphan) for orphan in orphans]
+        await self.out.sink.store(events)
+        for event in events:
+            self.out.metrics.messages.labels("sms", self.carrier.id, event.kind).inc()
+        await self.ack([result.held for result in batch])
+
+    async def remember(self, settlements: list[Settlement]) -> list[OrphanMatch]:
+        """Write outcomes and ids into memory, trying again while it is away."""
+        while settlements:
+            try:
+                return await self.out.receipts.settle_accepted(self.carrier.id, settlements)
+            except StoreUnavailable as error:
+                self.out.sink.refuse(error)
+                await asyncio.sleep(RETRY_EVERY)
+            self.out.sink.is_refused = False
+        return []
+
+    def settlement(self, result: Result) -> list[Settlement]:
+        """Give what the claim keeps of a result; an open outcome leaves it `written`."""
+        held, answer = result.held, result.answer
+        if answer is None and result.refused is None:
+            return []
+        if answer is None or answer.status != 0:
+            reason = self.reason_of(result)
+            return [Settlement(held.attempt, 0, REFUSED, f"{reason.code} {reason.text}")]
+        sender, _ = sender_of(held.job.sender, self.carrier)
+        target = Target(
+            answer.message_id,
+            sender,
+            destination_of(held.job.to, self.carrier),
+            held.attempt,
+            held.job.tenant,
+            success=held.job.success,
+        )
+        left = held.job.expires_at + KEEP_CLAIM - result.at
+        ttl = max(3600, int(left.total_seconds()))
+        outcome = ACCEPTED + answer.message_id
+        return [Settlement(held.attempt, 0, outcome, accepted=Accepted(target, ttl))]
+
+    def reason_of(self, result: Result) -> Reason:
+        """Give why a submit was refused or is open."""
+        if result.refused is not None:
+            return result.refused
+        if result.answer is not None:
+            status = result.answer.status
+            return Reason(f"smpp_0x{status:08x}", status_name(status))
+        if isinstance(result.error, NoResponse):
+            return Reason("no_response", "the carrier did not answer in time")
+        return Reason("link_lost", str(result.error))
+
+    def event_of(self, result: Result) -> Event:
+        """Give the event of a result."""
+        held, answer, at = result.held, result.answer, result.at
+        tell = self.witness.tell
+        if result.refused is not None:
+            return tell(held.attempt, "failed", at, segment=0, reason=result.refused)
+        reason = self.reason_of(result)
+        if answer is None:
+            return tell(held.attempt, "uncertain", at, segment=0, reason=reason)
+        if answer.status == 0:
+            self.accepted_count += 1
+            name = answer.message_id or None
+            return tell(held.attempt, "sent", at, segment=0, carrier_message_id=name)
+        rule = rule_of(self.carrier, answer.status)
+        if may_retry(held, rule):
+            retry_at = at + timedelta(seconds=rule.delay or DEFAULT_RETRY)
+            return tell(held.attempt, "deferred", at, segment=0, reason=reason, retry_at=retry_at)
+        return tell(held.attempt, "failed", at, segment=0, reason=reason)
+
+    def event_of_orphan(self, orphan: OrphanMatch) -> Event:
+        """Give the event of a receipt that came before its response."""
+        note = ReceiptNote.parse(orphan.inbound)
+        return receipt_event(self.witness, orphan.target, note, self.out.clock())
+
+    async def ack(self, done: Sequence[HeldJob]) -> None:
+        """Acknowledge and let go; an ack that is lost comes back and meets its claim."""
+        for held in done:
+            self.forget(held.attempt)
+        try:
+            await self.out.belt.ack_many(held.reply for held in done)
+        except StoreUnavailable as error:
+            self.out.sink.last_error = str(error)
+
+
+def rule_of(carrier: Carrier, status: int) -> StatusRule:
+    """Give the policy of a status: the carrier's own map first."""
+    own = carrier.status_map.get(f"0x{status:x}") or carrier.status_map.get(f"0x{status:08x}")
+    return StatusRule(StatusClass(own)) if own else classify(status)
+
+
+def may_retry(held: HeldJob, rule: StatusRule) -> bool:
+    """Say whether the ledger clock gives this one another try."""
+    if rule.status_class is StatusClass.CONFIG:
+        return True
+    _, _, n = split_attempt_id(held.attempt)
+    return rule.status_class is StatusClass.RETRY and n < rule.retries
+
+
+def settled_of(claim: Claim) -> list[int]:
+    """Give the indices of the segments that have an outcome."""
+    return [i for i, s in enumerate(claim.segments) if s not in (NEW, WRITTEN)]
+
+
+def receipt_event(witness: Witness, target: Target, note: ReceiptNote, at: datetime) -> Event:
+    """Give the event a receipt makes of the segment it belongs to."""
+    kind = kind_of_receipt(note.stat)
+    return witness.tell(
+        target.attempt,
+        kind,
+        at,
+        segment=target.segment,
+        segments=target.segments,
+        detail=note.stat if kind == "enroute" else "",
+        reason=Reason(note.stat.lower() or "receipt", f"err {note.err}" if note.err else ""),
+        carrier_message_id=target.carrier_message_id,
+    )

@@ -1,0 +1,154 @@
+"""The lives of one bind's link: run, end, wait by class of failure, run again."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import structlog
+
+from hermes.adapters.link_aiosmpplib import AiosmpplibLink
+from hermes.core.carrier import Bind
+from hermes.ports.link import (
+    BindRefused,
+    Bound,
+    Inbound,
+    LateResponse,
+    Link,
+    LinkEvent,
+    LinkSettings,
+    Problem,
+    RttMeasured,
+    SubmitResult,
+    TlsSettings,
+    Unbound,
+)
+from hermes.settings.tree import Smpp
+from hermes.smpp.backoff import BackoffTimes, next_wait
+from hermes.smpp.status import BindRetry, classify_bind, status_name
+
+STABLE_AFTER = 60.0
+
+
+@dataclass(frozen=True, slots=True)
+class Ears:
+    """Whom the session tells."""
+
+    on_deliver: Callable[[Inbound, Link], None]
+    on_bound: Callable[[Link], None]
+    on_unbound: Callable[[], None]
+    on_credit: Callable[[], None]
+    on_late: Callable[[str, SubmitResult], None]
+
+
+class BindSession:
+    """Holds one bind for as long as its actor lives."""
+
+    def __init__(
+        self, bind: Bind, smpp: Smpp, ears: Ears, log: structlog.typing.FilteringBoundLogger
+    ) -> None:
+        self.bind, self.smpp, self.ears, self.log = bind, smpp, ears, log
+        self.link: AiosmpplibLink | None = None
+        self.state = "unbound"
+        self.reason = ""
+        self.rtt: float | None = None
+        self.failures = 0
+        self.problems = 0
+        self.stopping = False
+
+    async def hold_forever(self) -> None:
+        """Live, wait, live again."""
+        loop = asyncio.get_running_loop()
+        times = BackoffTimes(
+            self.smpp.backoff_first,
+            self.smpp.backoff_max,
+            self.smpp.backoff_bound,
+            self.smpp.backoff_refused,
+        )
+        while True:
+            began = loop.time()
+            retry = await self.live()
+            self.failures = 1 if loop.time() - began > STABLE_AFTER else self.failures + 1
+            if self.is_stopping():
+                return
+            jitter = random.random()  # noqa: S311 - spreads reconnects, no secret
+            wait = next_wait(retry, self.failures, jitter, times)
+            self.state = "waiting"
+            level = self.log.error if retry is BindRetry.CREDENTIALS else self.log.warning
+            level("bind.lost", reason=self.reason, failures=self.failures, wait_s=round(wait, 2))
+            await asyncio.sleep(wait)
+
+    def is_stopping(self) -> bool:
+        """Say whether `drain` was called."""
+        return self.stopping
+
+    async def live(self) -> BindRetry:
+        """Live through one session; give how the next one is tried."""
+        self.state = "binding"
+        try:
+            link = AiosmpplibLink(self.settings(), self.on_deliver, self.on_event)
+            self.link = link
+            self.reason = await link.run()
+        except BindRefused as error:
+            self.reason = f"bind refused: {status_name(error.status)}"
+            return classify_bind(error.status)
+        except (OSError, TimeoutError, ValueError) as error:
+            self.reason = str(error) or type(error).__name__
+        finally:
+            self.state = "unbound"
+            self.ears.on_unbound()
+        return BindRetry.NORMAL
+
+    async def drain(self, timeout_s: float) -> None:
+        """Unbind once what is in flight is answered."""
+        self.stopping = True
+        if self.link is not None:
+            await self.link.drain(timeout_s)
+
+    def on_deliver(self, inbound: Inbound) -> None:
+        """A PDU came from the carrier."""
+        if self.link is not None:
+            self.ears.on_deliver(inbound, self.link)
+
+    def on_event(self, event: LinkEvent) -> None:
+        """The link tells."""
+        match event:
+            case Bound():
+                self.state = "bound"
+                self.reason = ""
+                self.log.info("bind.bound", system_id=event.system_id)
+                if self.link is not None:
+                    self.ears.on_bound(self.link)
+            case Unbound():
+                self.state = "unbound"
+            case RttMeasured(seconds=seconds):
+                self.rtt = seconds
+            case LateResponse(reference=attempt, result=result):
+                self.ears.on_late(attempt, result)
+            case Problem(reason=reason):
+                self.problems += 1
+                self.log.warning("bind.problem", reason=reason)
+            case _:
+                self.ears.on_credit()
+
+    def settings(self) -> LinkSettings:
+        """Give what the link needs to know."""
+        bind, tls = self.bind, self.bind.tls
+        return LinkSettings(
+            host=bind.host,
+            port=bind.port,
+            system_id=bind.system_id,
+            password=bind.password,
+            mode=bind.mode,
+            system_type=bind.system_type,
+            window=bind.window,
+            response_timeout=self.smpp.response_timeout,
+            enquire_interval=self.smpp.enquire_every,
+            enquire_timeout=self.smpp.enquire_timeout,
+            bind_timeout=self.smpp.bind_timeout,
+            tls=None
+            if tls.insecure
+            else TlsSettings(tls.ca_file, tls.cert_file, tls.key_file, tls.server_name),
+        )

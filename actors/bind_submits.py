@@ -1,0 +1,334 @@
+"""A bind's outbound side: hold what was asked, claim by credit, submit at the learned pace."""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+from collections import deque
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from actors.bind_job import HeldJob, Witness
+from actors.bind_outcomes import (
+    KEEP_CLAIM,
+    RETRY_EVERY,
+    Outcomes,
+    Outside,
+    Result,
+    rule_of,
+    settled_of,
+)
+from hermes.core.carrier import Carrier
+from hermes.core.claim import ACCEPTED, REFUSED, Act, Claim, next_act
+from hermes.core.errors import StoreUnavailable, Unreadable
+from hermes.core.event import Event
+from hermes.core.job import decode_job
+from hermes.core.ready import ReadyQueue
+from hermes.core.units import Reason
+from hermes.ports.claims import ClaimRequest
+from hermes.ports.link import Link, Lost, NoResponse, NotSent, SubmitResult, WirePdu
+from hermes.ports.stream import Delivery, StreamFull
+from hermes.smpp.pacing import Pacing
+from hermes.smpp.pdu import PduError
+from hermes.smpp.segment import TextTooLong
+from hermes.smpp.status import StatusClass
+from hermes.smpp.submit import CannotSend, submits_of
+
+MOST_LATE = 1000
+
+
+class Submits:
+    """Everything between a delivery and its ack. All of it runs in the bind's loop."""
+
+    def __init__(
+        self, carrier: Carrier, witness: Witness, me: str, outside: Outside, pacing: Pacing
+    ) -> None:
+        self.carrier, self.witness, self.me, self.out = carrier, witness, me, outside
+        self.pacing = pacing
+        self.ready: ReadyQueue[HeldJob] = ReadyQueue()
+        self.held: dict[str, HeldJob] = {}
+        self.outgoing: deque[HeldJob] = deque()
+        self.late: dict[str, HeldJob] = {}
+        self.outcomes = Outcomes(carrier, witness, outside, self.forget)
+        self.buried: list[tuple[Delivery, str]] = []
+        self.claiming = 0
+        self.in_flight = 0
+        self.references = itertools.count(1)
+        self.link: Link | None = None
+        self.stopping = False
+        self.wake = asyncio.Event()
+        self.on_change: Callable[[], None] = lambda: None
+
+    # What comes in
+
+    def hold(self, deliveries: Sequence[Delivery]) -> None:
+        """Take jobs the stage sent; one held already keeps its place under the newer reply."""
+        for delivery in deliveries:
+            try:
+                job = decode_job(delivery.data)
+            except Unreadable as error:
+                self.out.metrics.dead.labels(delivery.stream).inc()
+                self.bury(delivery, error)
+                continue
+            known = self.held.get(job.attempt)
+            if known is not None:
+                known.reply = delivery.reply
+                continue
+            pair = (job.sender, job.to)
+            held = HeldJob(job, delivery.reply, pair)
+            self.held[job.attempt] = held
+            self.ready.put(held)
+        self.wake.set()
+
+    def bury(self, delivery: Delivery, error: Unreadable) -> None:
+        """Set a job aside that nobody can read, so that nothing loops on it."""
+        self.out.metrics.dead.labels(delivery.stream).inc()
+        self.buried.append((delivery, str(error)))
+
+    def forget(self, attempt: str) -> None:
+        """A job is done with."""
+        self.held.pop(attempt, None)
+
+    @property
+    def held_count(self) -> int:
+        """Jobs in hand that are not on the wire."""
+        return len(self.ready) + len(self.outgoing) + self.claiming
+
+    # Claim and submit
+
+    async def submit_forever(self) -> None:
+        """Whenever there is credit: claim as much, then submit at the learned pace."""
+        while True:
+            await self.wake.wait()
+            self.wake.clear()
+            if self.buried:
+                await self.bury_all()
+            if self.link is None or self.stopping or self.out.sink.is_refused:
+                continue
+            room = self.link.credit - len(self.outgoing)
+            batch = self.ready.take(room) if room > 0 else []
+            if batch:
+                await self.claim(batch)
+            await self.submit_outgoing()
+            self.on_change()
+
+    async def bury_all(self) -> None:
+        """Publish dead letters, ids only, then end their deliveries."""
+        while self.buried:
+            delivery, why = self.buried[0]
+            try:
+                await self.out.sink.bury(delivery, why)
+                await self.out.belt.term(delivery.reply)
+            except (StoreUnavailable, StreamFull) as error:
+                self.out.sink.last_error = str(error)
+                return
+            del self.buried[0]
+
+    async def submit_outgoing(self) -> None:
+        """Put claimed jobs on the wire, one interval apart."""
+        loop = asyncio.get_running_loop()
+        while self.outgoing and self.link is not None and self.link.credit > 0:
+            delay = self.pacing.delay(loop.time())
+            if delay > 0:
+                await asyncio.sleep(delay)
+                continue
+            self.submit(self.outgoing.popleft(), self.link, loop.time())
+
+    def submit(self, held: HeldJob, link: Link, now: float) -> None:
+        """Put one job on the wire; what cannot be encoded fails before anything is sent."""
+        reference = next(self.references) & 0xFFFF
+        try:
+            (frame,) = submits_of(held.job, self.carrier, reference, self.out.clock())
+        except (CannotSend, TextTooLong, PduError, ValueError) as error:
+            code = error.code if isinstance(error, CannotSend) else "cannot_encode"
+            self.fail(held, Reason(code, str(error)))
+            return
+        self.pacing.on_submit(now)
+        self.in_flight += 1
+        future = link.submit(WirePdu(frame, held.attempt))
+        future.add_done_callback(lambda done: self.on_done(held, done))
+
+    def on_done(self, held: HeldJob, done: asyncio.Future[SubmitResult]) -> None:
+        """A submit has its one outcome."""
+        self.in_flight -= 1
+        error: BaseException | None = (
+            asyncio.CancelledError() if done.cancelled() else done.exception()
+        )
+        answer = None if error is not None else done.result()
+        if answer is not None and self.on_answer(held, answer):
+            self.wake.set()
+            return
+        if isinstance(error, NotSent):
+            self.ready.put_back([held])
+            self.wake.set()
+            return
+        self.ready.answered(held)
+        failure = error if isinstance(error, Exception) or error is None else Lost("cancelled")
+        if isinstance(failure, NoResponse) and len(self.late) < MOST_LATE:
+            self.late[held.attempt] = held
+        self.outcomes.add(Result(held, answer, failure, self.now()))
+        self.wake.set()
+
+    def on_late(self, attempt: str, answer: SubmitResult) -> None:
+        """An answer came after its timer: it settles what was uncertain."""
+        held = self.late.pop(attempt, None)
+        if held is not None and answer.status == 0:
+            self.outcomes.add(Result(held, answer, None, self.now()))
+
+    def on_answer(self, held: HeldJob, answer: SubmitResult) -> bool:
+        """Teach the pace; true when the job goes back to the head under the same claim."""
+        now = asyncio.get_running_loop().time()
+        rule = rule_of(self.carrier, answer.status)
+        if rule.status_class is StatusClass.THROTTLE:
+            if rule.queue_full:
+                self.pacing.on_queue_full(now)
+            else:
+                self.pacing.on_throttle(now, answer.latency)
+            self.ready.put_back([held])
+            return True
+        self.pacing.on_accept(now, answer.latency)
+        self.out.metrics.send_seconds.labels(self.carrier.id).observe(answer.latency)
+        return False
+
+    def fail(self, held: HeldJob, reason: Reason) -> None:
+        """A job that cannot be sent: nothing was written."""
+        self.ready.answered(held)
+        self.outcomes.add(Result(held, None, None, self.now(), refused=reason))
+
+    def now(self) -> datetime:
+        """The host's time."""
+        return self.out.clock()
+
+    async def claim(self, batch: list[HeldJob]) -> None:
+        """Claim a batch for its credit, then act on each by the table of claims."""
+        fresh = [held for held in batch if not held.claimed]
+        self.claiming += len(batch)
+        try:
+            found = await self.ask_claims(fresh)
+            alive = await self.owners_of(found)
+        except StoreUnavailable as error:
+            self.out.sink.refuse(error)
+            self.ready.put_back(batch)
+            asyncio.get_running_loop().call_later(RETRY_EVERY, self.resume)
+            return
+        finally:
+            self.claiming -= len(batch)
+        told: list[Event] = []
+        done: list[HeldJob] = []
+        for held in batch:
+            claim = found.get(held.attempt)
+            self.act(held, claim, alive, (told, done))
+        if told or done:
+            await self.out.sink.store(told)
+            await self.outcomes.ack(done)
+
+    def resume(self) -> None:
+        """Try again after memory was away."""
+        self.out.sink.is_refused = False
+        self.wake.set()
+
+    async def ask_claims(self, fresh: list[HeldJob]) -> dict[str, Claim]:
+        """Claim what has no claim; give the claims found instead."""
+        if not fresh:
+            return {}
+        now = self.now()
+        wanted = [
+            ClaimRequest(
+                held.attempt,
+                1,
+                max(60, int((held.job.expires_at + KEEP_CLAIM - now).total_seconds())),
+            )
+            for held in fresh
+        ]
+        answers = await self.out.claims.claim(self.carrier.id, wanted, self.me)
+        return {
+            held.attempt: claim
+            for held, claim in zip(fresh, answers, strict=True)
+            if claim is not None
+        }
+
+    async def owners_of(self, found: dict[str, Claim]) -> set[str]:
+        """Give the owners that are alive among the claims found."""
+        boots = {claim.boot for claim in found.values()}
+        return await self.out.leases.owners_alive(boots) if boots else set()
+
+    def act(
+        self,
+        held: HeldJob,
+        claim: Claim | None,
+        alive: set[str],
+        out: tuple[list[Event], list[HeldJob]],
+    ) -> None:
+        """Act on one job by what was found."""
+        told, done = out
+        now = self.now()
+        decision = next_act(
+            claim,
+            self.me,
+            owner_alive=claim is not None and claim.boot in alive,
+            now=now,
+            expires_at=held.job.expires_at,
+        )
+        if decision in (Act.SUBMIT, Act.GO_ON, Act.RESUME):
+            held.claimed = True
+            self.outgoing.append(held)
+            return
+        self.ready.answered(held)
+        if decision is Act.LEAVE:
+            self.held.pop(held.attempt, None)
+            return
+        done.append(held)
+        told += self.told_of(held, claim, decision, now)
+
+    def told_of(
+        self, held: HeldJob, claim: Claim | None, decision: Act, now: datetime
+    ) -> list[Event]:
+        """Give the events of a decision that ends a job without a submit."""
+        tell, attempt = self.witness.tell, held.attempt
+        match decision:
+            case Act.EXPIRE:
+                reason = Reason("expired", "the validity ended before a submit")
+                return [tell(attempt, "expired", now, reason=reason)]
+            case Act.CANCEL:
+                return [tell(attempt, "cancelled", now, reason=Reason("cancelled"))]
+            case Act.UNCERTAIN:
+                reason = Reason("owner_gone", "its bind went down with the submit open")
+                return [tell(attempt, "uncertain", now, segment=0, reason=reason)]
+            case Act.REPEAT if claim is not None:
+                return [self.repeat(attempt, claim, index, now) for index in settled_of(claim)]
+            case _:
+                return []
+
+    def repeat(self, attempt: str, claim: Claim, index: int, now: datetime) -> Event:
+        """Tell an outcome again that was settled, under the same event id."""
+        outcome = claim.segments[index]
+        if outcome == REFUSED:
+            code, _, text = claim.reason.partition(" ")
+            reason = Reason(code or "refused", text)
+            return self.witness.tell(attempt, "failed", now, segment=index, reason=reason)
+        name = outcome.removeprefix(ACCEPTED)
+        return self.witness.tell(attempt, "sent", now, segment=index, carrier_message_id=name)
+
+    # Hand back
+
+    def unlink(self) -> None:
+        """The session ended: what is claimed and not written goes back to the head."""
+        self.link = None
+        self.ready.put_back(list(self.outgoing))
+        self.outgoing.clear()
+
+    async def hand_back(self) -> int:
+        """Give everything that is not on the wire back to the belt; give how many that were."""
+        jobs = [*self.outgoing, *self.ready.hand_back()]
+        self.outgoing.clear()
+        for held in jobs:
+            self.ready.answered(held)
+            self.held.pop(held.attempt, None)
+        claimed = [held.attempt for held in jobs if held.claimed]
+        try:
+            if claimed:
+                await self.out.claims.drop(self.carrier.id, claimed, self.me)
+            await self.out.belt.nak(*(held.reply for held in jobs))
+        except StoreUnavailable as error:
+            self.out.sink.last_error = str(error)
+        return len(jobs)

@@ -1,0 +1,200 @@
+"""Intake: accepted messages are taken in by compare-and-set and become jobs on a carrier's belt."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+from actors.bind_job import Witness
+from actors.event_sink import EventSink
+from actors.stage_actor import StageActor
+from actors.stores import admin_of, ensure_belt, open_belt, open_ledger, timing
+from hermes.adapters.attempt_store_postgres import PostgresAttemptStore
+from hermes.core.carrier import Carrier
+from hermes.core.errors import HermesError, StoreUnavailable, Unreadable
+from hermes.core.event import Source
+from hermes.core.ids import attempt_id, encode_message_id
+from hermes.core.job import encode_job, job_of, subject_of
+from hermes.core.message import Message, decode_message
+from hermes.core.units import PRIORITIES, Reason
+from hermes.ports.attempt_store import JobPlace, Offer, Parking, Taken
+from hermes.ports.stream import (
+    INTAKE,
+    Delivery,
+    PubAck,
+    Publication,
+    StreamFull,
+    StreamMissing,
+)
+from hermes.routing.table import RouteTable
+
+BATCH = 200
+GATHER = 0.003
+RETRY_EVERY = 0.5
+FULL_WAIT = 2.0
+
+
+class IntakeStage(StageActor):
+    """Pulls INTAKE, takes in, routes, publishes the job, notes where it lies, acknowledges."""
+
+    def __init__(self, requirements: Mapping[str, Any] | None = None) -> None:
+        super().__init__(requirements)
+        self.carriers: tuple[Carrier, ...] = self.args["carriers"]
+        self.boot = uuid4().hex
+        self.waiting: list[Delivery] = []
+        self.created: dict[str, datetime] = {}
+        self.taken = 0
+        self.parked = 0
+        self.came: asyncio.Event
+
+    async def on_begin(self) -> None:
+        """Open the stores and begin to pull."""
+        self.start_metrics()
+        self.came = asyncio.Event()
+        self.routes = RouteTable(self.carriers)
+        self.belt = await open_belt(self.wiring, self.name)
+        self.admin = admin_of(self.belt, self.wiring)
+        self.pool = await open_ledger(self.wiring, self.name)
+        source = Source(self.wiring.host, self.name, self.boot)
+        self.store = PostgresAttemptStore(self.pool, source, timing(self.wiring))
+        self.witness = Witness(source, "")
+        self.sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
+        for priority in PRIORITIES:
+            await self.belt.pull_continuously(
+                INTAKE, priority, self.on_item, self.on_missing, batch=BATCH
+            )
+        _ = self.spawn(self.take_forever())
+
+    async def on_stop(self, deadline_s: float) -> None:
+        """What is not acknowledged comes back to whoever is next."""
+        await self.belt.close()
+
+    def on_missing(self) -> None:
+        """The stream is gone: make it again; the sweeper brings back what was on it."""
+        _ = self.spawn(ensure_belt(self.belt, self.wiring, self.carriers, self.log))
+
+    def on_item(self, delivery: Delivery) -> None:
+        """A message came."""
+        self.waiting.append(delivery)
+        self.came.set()
+
+    async def take_forever(self) -> None:
+        """Take in batches."""
+        while True:
+            await self.came.wait()
+            self.came.clear()
+            await asyncio.sleep(GATHER)
+            while self.waiting:
+                batch, self.waiting = self.waiting[:BATCH], self.waiting[BATCH:]
+                try:
+                    await self.take(batch)
+                except StoreUnavailable as error:
+                    self.log.warning("store.unavailable", reason=str(error))
+                    await asyncio.sleep(RETRY_EVERY)
+
+    async def take(self, batch: list[Delivery]) -> None:
+        """Take in one batch; what is not acknowledged is delivered again."""
+        messages: dict[Any, tuple[Delivery, Message]] = {}
+        done: list[str] = []
+        for delivery in batch:
+            try:
+                message = decode_message(delivery.data)
+            except Unreadable as error:
+                await self.bury(delivery, error)
+                continue
+            if message.id in messages:
+                done.append(delivery.reply)
+            messages.setdefault(message.id, (delivery, message))
+        offers = [self.offer(message) for _, message in messages.values()]
+        results = await self.store.take_in(offers) if offers else []
+        go: list[tuple[Delivery, Message, Taken]] = []
+        for result in results:
+            delivery, message = messages[result.message]
+            if result.status in ("taken", "again") and result.attempt and result.carrier:
+                go.append((delivery, message, result))
+                continue
+            if result.status == "expired":
+                await self.tell_expired(message)
+            elif result.status == "absent":
+                self.log.warning("intake.absent", message_id=encode_message_id(message.id))
+            done.append(delivery.reply)
+        done += await self.publish(go)
+        await self.belt.ack_many(done)
+
+    def offer(self, message: Message) -> Offer:
+        """Choose the carrier; a plan of more steps goes to the cascade engine."""
+        if not message.plan.is_direct:
+            return Offer(message=message.id, carrier=None, segments=message.segments)
+        route = self.routes.choose(message.to, message.plan.steps[0].route)
+        return Offer(
+            message=message.id,
+            carrier=route.carrier,
+            segments=message.segments,
+            price=route.price,
+        )
+
+    async def publish(self, go: Sequence[tuple[Delivery, Message, Taken]]) -> list[str]:
+        """Put jobs on the belt and note where they lie; give what may be acknowledged."""
+        publications = [self.publication(message, taken) for _, message, taken in go]
+        results = await self.belt.publish_batch(publications) if go else []
+        places: list[JobPlace] = []
+        parkings: list[Parking] = []
+        done: list[str] = []
+        for (delivery, message, taken), result in zip(go, results, strict=True):
+            match result:
+                case PubAck() if taken.attempt is not None:
+                    created = await self.created_of(result.stream)
+                    places.append(JobPlace(taken.attempt, created, result.seq))
+                    done.append(delivery.reply)
+                case StreamFull():
+                    reason = Reason("carrier_full", str(result))
+                    parkings.append(Parking(message=message.id, reason=reason, after_s=FULL_WAIT))
+                    done.append(delivery.reply)
+                case StreamMissing():
+                    await self.admin.ensure(self.carriers)
+                case _:
+                    self.log.warning("job.not_published", reason=str(result))
+        if places:
+            await self.store.record_jobs(places)
+        if parkings:
+            await self.store.park(parkings)
+        self.taken += len(places)
+        self.parked += len(parkings)
+        return done
+
+    def publication(self, message: Message, taken: Taken) -> Publication:
+        """Make the publication of a job; its id is the attempt id."""
+        assert taken.attempt is not None
+        assert taken.carrier is not None
+        queued_at = taken.queued_at or message.accepted_at
+        job = job_of(message, taken.attempt, taken.carrier, queued_at)
+        return Publication(subject_of(job), encode_job(job), taken.attempt)
+
+    async def created_of(self, stream: str) -> datetime:
+        """Give when this incarnation of a stream was made, asked once per connection."""
+        if stream not in self.created:
+            self.created[stream] = await self.admin.stream_created(stream)
+        return self.created[stream]
+
+    async def tell_expired(self, message: Message) -> None:
+        """Tell that a message expired before anybody took it in."""
+        attempt = attempt_id(encode_message_id(message.id), 0, 0)
+        reason = Reason("expired", "the validity ended before it was taken in")
+        now = datetime.now(UTC)  # noqa: TID251 - the shell's clock
+        await self.sink.store([self.witness.tell(attempt, "expired", now, reason=reason)])
+
+    async def bury(self, delivery: Delivery, error: Unreadable) -> None:
+        """Set aside what nobody can read."""
+        self.metrics.dead.labels(INTAKE).inc()
+        try:
+            await self.sink.bury(delivery, str(error))
+            await self.belt.term(delivery.reply)
+        except HermesError as refusal:
+            self.log.warning("intake.not_buried", reason=str(refusal))
+
+    def describe(self) -> dict[str, Any]:
+        """Say what was taken in."""
+        return {"waiting": len(self.waiting), "taken": self.taken, "parked": self.parked}

@@ -1,0 +1,1 @@
+"""Durable fallback across channels (its policy and engines)."""

@@ -1,0 +1,1 @@
+"""Hermes: a carrier mesh daemon that makes SMPP feel like a REST API."""

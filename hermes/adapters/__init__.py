@@ -1,0 +1,1 @@
+"""Adapters: one technology behind one port a file; the only importers of driver libraries."""

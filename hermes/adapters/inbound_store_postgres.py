@@ -1,0 +1,104 @@
+"""Inbound PDUs in PostgreSQL, and the way back from a carrier's message id to an attempt."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Final
+from uuid import UUID
+
+from hermes.adapters.ledger_postgres import array_of, encode
+from hermes.adapters.postgres import Connection, PostgresPool
+from hermes.core.ids import attempt_id, encode_message_id
+from hermes.ports.inbound_store import FoundAttempt, Inbound
+
+# Not COPY: a batch whose commit went unanswered is stored again, and COPY would fail on it.
+APPEND: Final = """
+insert into inbound (id, carrier, bind, host, received_at, raw, partition, kind)
+select id, carrier, bind, host, received_at, decode(raw, 'base64'), partition, kind
+from json_to_recordset($1::json) as x(id uuid, carrier text, bind text, host text,
+    received_at timestamptz, raw text, partition smallint, kind text)
+on conflict do nothing"""
+
+UNPROCESSED: Final = """
+select id, carrier, bind, host, received_at, raw, partition, kind from inbound
+where processed_at is null and partition = any($1::smallint[])
+    and received_at <= now() - make_interval(secs => $2)
+order by id limit $3"""
+
+MARK: Final = """
+update inbound set processed_at = now(), result = $4
+where id = any($1::uuid[]) and id between $2 and $3 and processed_at is null"""
+
+FIND_ATTEMPT: Final = """
+select distinct on (e.carrier_message_id) e.carrier_message_id, e.message, e.step, e.n, e.segment,
+    a.tenant, a.segments, a.expires_at, b.recipient, b.sender
+from event e
+join attempt a on a.message = e.message and a.step = e.step and a.n = e.n
+left join message_body b on b.message = e.message
+where e.kind = 'sent' and e.carrier_message_id = any($2::text[]) and e.carrier = $1
+order by e.carrier_message_id, e.at desc"""
+
+
+class PostgresInboundStore:
+    """Inbound PDUs of every bind (port: InboundStore)."""
+
+    def __init__(self, pool: PostgresPool) -> None:
+        self._pool = pool
+
+    async def append(self, rows: Sequence[Inbound]) -> None:
+        """Store PDUs in one statement; ids that are there already stay as they are."""
+        if rows:
+            payload = encode(rows)
+            await self._pool.run(lambda c: c.execute(APPEND, (payload,), prepare=True))
+
+    async def unprocessed(
+        self, partitions: Sequence[int], older_than_s: float, limit: int
+    ) -> list[Inbound]:
+        """Give PDUs of these partitions that were received at least so long ago, oldest first."""
+        rows = await self._fetch(UNPROCESSED, list(partitions), older_than_s, limit)
+        return [
+            Inbound(
+                id=row[0],
+                carrier=row[1],
+                bind=row[2],
+                host=row[3],
+                received_at=row[4],
+                raw=row[5],
+                partition=row[6],
+                kind=row[7],
+            )
+            for row in rows
+        ]
+
+    async def mark(self, ids: Sequence[UUID], result: str) -> None:
+        """Note that PDUs were processed, and how it ended."""
+        if ids:
+            parameters = (array_of(ids), min(ids), max(ids), result)
+            await self._pool.run(lambda c: c.execute(MARK, parameters, prepare=True))
+
+    async def find_attempt(
+        self, carrier: str, carrier_message_ids: Sequence[str]
+    ) -> dict[str, FoundAttempt]:
+        """Give the attempts whose `sent` events carry these ids, exactly as written."""
+        readable = [text for text in carrier_message_ids if text and "\0" not in text]
+        if not readable:
+            return {}
+        return {
+            row[0]: FoundAttempt(
+                attempt=attempt_id(encode_message_id(row[1]), row[2], row[3]),
+                segment=row[4],
+                tenant=row[5],
+                segments=row[6],
+                expires_at=row[7],
+                to=row[8],
+                sender=row[9],
+            )
+            for row in await self._fetch(FIND_ATTEMPT, carrier, readable)
+        }
+
+    async def _fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        async def work(connection: Connection) -> list[tuple[Any, ...]]:
+            cursor = await connection.execute(statement, parameters, prepare=True)
+            return await cursor.fetchall()
+
+        return await self._pool.run(work)

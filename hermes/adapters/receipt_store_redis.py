@@ -1,0 +1,272 @@
+"""Correlation of responses and receipts in Redis: both sides write and look in one script.
+
+A script runs alone on the server, so "write, then look" and "look, and write where nothing is"
+are the same; a receipt that finds its response is never written.
+
+Keys: dlr:{carrier}:<id> holds the Target, or `@<id>` as a pointer from the canonical notation;
+orphan:{carrier}:<key> is a list of receipts, one under each notation of its id.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+import msgspec
+
+from hermes.adapters.claims_redis import SETTLE_ONE
+from hermes.adapters.redis_memory import RedisMemory, Script
+from hermes.core.number_match import SHORTEST_SUFFIX, digits
+from hermes.ports.receipt_store import Accepted, OrphanMatch, Receipt, Settlement, Target
+from hermes.smpp.message_id import IdForm, convert, forms
+
+ORPHAN_TTL_S: Final = 6 * 3_600
+FINAL_TTL_S: Final = 3_600
+FORM_TTL_S: Final = 30 * 86_400
+
+# the rules of hermes.core.number_match
+AGREE: Final = f"""
+local function digits(address)
+  if address:find('[%a\\128-\\255]') then return '' end
+  return (address:gsub('%D', ''):gsub('^0+', ''))
+end
+local function same(one, other)
+  if one == other then return true end
+  if #one > #other then one, other = other, one end
+  return #one >= {SHORTEST_SUFFIX} and other:sub(-#one) == one
+end
+local function agree(target, source, destination)
+  local sent_to, sent_from = digits(target[3]), digits(target[2])
+  if sent_to == '' or not same(sent_to, source) then return false end
+  return sent_from == '' or destination == '' or same(sent_from, destination)
+end
+local function learn(carrier, form)
+  redis.call('SET', 'id-form:' .. carrier, form, 'EX', {FORM_TTL_S})
+end
+local function shorten(key)
+  if redis.call('TTL', key) > {FINAL_TTL_S} then redis.call('EXPIRE', key, {FINAL_TTL_S}) end
+end
+"""
+
+# item = {id, canonical or false, target, ttl}; orphan = {inbound, id, source, destination, final,
+# keys, forms}; gives {index, inbound} per orphan matched
+ACCEPT: Final = """
+local function accept(carrier, items)
+  local dlr, orphan = 'dlr:' .. carrier .. ':', 'orphan:' .. carrier .. ':'
+  local keys = {}
+  for _, item in ipairs(items) do
+    local id, alias = item[1], item[2]
+    redis.call('SET', dlr .. id, item[3], 'EX', item[4])
+    keys[#keys + 1] = orphan .. id
+    if alias then
+      local there = redis.call('GET', dlr .. alias)
+      if not there or there:byte() == 64 then
+        redis.call('SET', dlr .. alias, '@' .. id, 'EX', item[4])
+      end
+      keys[#keys + 1] = orphan .. alias
+    end
+  end
+  local matched = {}
+  if #keys == 0 or redis.call('EXISTS', unpack(keys)) == 0 then return matched end
+  for index, item in ipairs(items) do
+    for _, key in ipairs({item[1], item[2] or nil}) do
+      for _, packed in ipairs(redis.call('LRANGE', orphan .. key, 0, -1)) do
+        local waits = cmsgpack.unpack(packed)
+        local exact = waits[2] == item[1]
+        if exact or agree(cmsgpack.unpack(item[3]), waits[3], waits[4]) then
+          matched[#matched + 1] = {index, waits[1]}
+          for at, other in ipairs(waits[6]) do
+            redis.call('LREM', orphan .. other, 0, packed)
+            if other == key and not exact then learn(carrier, waits[7][at]) end
+          end
+          if waits[5] then shorten(dlr .. item[1]) end
+        end
+      end
+    end
+  end
+  return matched
+end
+"""
+
+# KEYS[1] = dlr:{<carrier>}
+ACCEPTED: Final = Script(
+    AGREE, ACCEPT, "return cmsgpack.pack(accept(KEYS[1]:sub(5), cmsgpack.unpack(ARGV[1])))"
+)
+
+SETTLE_ACCEPTED: Final = Script(
+    SETTLE_ONE,
+    AGREE,
+    ACCEPT,
+    """
+local ttl, outcomes, items = unpack(cmsgpack.unpack(ARGV[1]))
+local carrier = KEYS[1]:sub(5)
+for _, o in ipairs(outcomes) do
+  settle('claim:' .. carrier, o[1], o[2], o[3], o[4], ttl)
+end
+return cmsgpack.pack(accept(carrier, items))
+""",
+)
+
+# item = {id, source, destination, inbound, final, keys, forms}; gives an array of targets (as stored) and nils
+RECEIPT: Final = Script(
+    AGREE,
+    r"""
+local orphan_ttl, items = unpack(cmsgpack.unpack(ARGV[1]))
+local carrier = KEYS[1]:sub(5)
+local dlr, orphan = KEYS[1] .. ':', 'orphan:' .. carrier .. ':'
+
+local function find(id, source, destination, keys, forms)
+  for at, key in ipairs(keys) do
+    local value, owner, alias = redis.call('GET', dlr .. key), key, nil
+    if value and value:byte() == 64 then
+      owner, alias = value:sub(2), key
+      value = redis.call('GET', dlr .. owner)
+    end
+    if value then
+      if owner == id then return value, owner, alias end
+      if agree(cmsgpack.unpack(value), source, destination) then
+        learn(carrier, forms[at])
+        return value, owner, alias
+      end
+    end
+  end
+  return false
+end
+
+local targets = {}
+for index, item in ipairs(items) do
+  local id, source, destination, inbound, final, keys, forms = unpack(item)
+  local value, owner, alias = find(id, source, destination, keys, forms)
+  targets[index] = value or '\192'
+  if value and final then
+    shorten(dlr .. owner)
+    if alias then shorten(dlr .. alias) end
+  elseif not value then
+    local packed = cmsgpack.pack({inbound, id, source, destination, final, keys, forms})
+    for _, key in ipairs(keys) do
+      redis.call('LREM', orphan .. key, 0, packed)
+      redis.call('RPUSH', orphan .. key, packed)
+      redis.call('EXPIRE', orphan .. key, orphan_ttl)
+    end
+  end
+end
+return string.char(220, math.floor(#targets / 256), #targets % 256) .. table.concat(targets)
+""",
+)
+
+PACK: Final = msgspec.msgpack.Encoder()
+MATCHED: Final = msgspec.msgpack.Decoder(list[tuple[int, str]])
+TARGETS: Final = msgspec.msgpack.Decoder(list[Target | None])
+CONVERSIONS: Final = frozenset((IdForm.HEX_TO_DEC, IdForm.DEC_TO_HEX))
+EVERY_FORM: Final = frozenset(IdForm)
+# an id that only matches as it is where the response's was normalised stands in canonical notation
+LEARNED: Final = {form: form.value for form in IdForm} | {IdForm.AS_IS: IdForm.ZEROS.value}
+# what a profile's id_form allows beside the id as it is
+ALLOWED: Final[Mapping[str, frozenset[IdForm]]] = {
+    "learn": EVERY_FORM,
+    "same": frozenset((IdForm.AS_IS,)),
+    "strip-zeros": EVERY_FORM - CONVERSIONS,
+    "hex-dec": EVERY_FORM - {IdForm.DEC_TO_HEX},
+    "dec-hex": EVERY_FORM - {IdForm.HEX_TO_DEC},
+}
+
+AcceptedItem = tuple[str, str | None, msgspec.Raw, int]
+
+
+class RedisReceiptStore:
+    """Implements ReceiptStore. `id_forms` gives the id_form of carriers that are not to be learned.
+
+    `settled_ttl_s` as for RedisClaims, times in seconds.
+    """
+
+    def __init__(
+        self,
+        memory: RedisMemory,
+        id_forms: Mapping[str, str] | None = None,
+        *,
+        orphan_ttl_s: int = ORPHAN_TTL_S,
+        settled_ttl_s: int | None = None,
+    ) -> None:
+        self._memory = memory
+        self._id_forms = id_forms or {}
+        self._orphan_ttl_s = orphan_ttl_s
+        self._settled_ttl_s = settled_ttl_s or 0
+
+    async def accepted(self, carrier: str, items: Sequence[Accepted]) -> list[OrphanMatch]:
+        """See `ReceiptStore.accepted`."""
+        kept = [item for item in items if item.target.carrier_message_id]
+        answer = await self._memory.run(
+            ACCEPTED, dlr_prefix(carrier), PACK.encode([accepted_item(item) for item in kept])
+        )
+        return matches(answer, kept)
+
+    async def settle_accepted(self, carrier: str, items: Sequence[Settlement]) -> list[OrphanMatch]:
+        """See `ReceiptStore.settle_accepted`."""
+        kept = [
+            item.accepted
+            for item in items
+            if item.accepted is not None and item.accepted.target.carrier_message_id
+        ]
+        payload = (
+            self._settled_ttl_s,
+            [item[:4] for item in items],
+            [accepted_item(item) for item in kept],
+        )
+        answer = await self._memory.run(SETTLE_ACCEPTED, dlr_prefix(carrier), PACK.encode(payload))
+        return matches(answer, kept)
+
+    async def receipt(self, carrier: str, items: Sequence[Receipt]) -> list[Target | None]:
+        """See `ReceiptStore.receipt`."""
+        allowed = ALLOWED[self._id_forms.get(carrier, "learn")]
+        batch: list[tuple[str, str, str, str, bool, list[str], list[str]]] = []
+        for message_id, source, destination, inbound, is_final in items:
+            keys = [key for key in forms(message_id) if key.form in allowed]
+            batch.append(
+                (
+                    message_id,
+                    digits(source),
+                    digits(destination),
+                    inbound,
+                    is_final,
+                    [key.key for key in keys],
+                    [LEARNED[key.form] for key in keys],
+                )
+            )
+        answer = await self._memory.run(
+            RECEIPT, dlr_prefix(carrier), PACK.encode((self._orphan_ttl_s, batch))
+        )
+        return TARGETS.decode(answer)
+
+    async def learned_form(self, carrier: str) -> IdForm | None:
+        """See `ReceiptStore.learned_form`."""
+        found = await self._memory.command("GET", f"id-form:{{{carrier}}}")
+        return None if found is None else IdForm(found.decode())
+
+
+def dlr_prefix(carrier: str) -> str:
+    """Give the prefix of a carrier's ids; the braces put them into one cluster slot."""
+    return f"dlr:{{{carrier}}}"
+
+
+def accepted_item(item: Accepted) -> AcceptedItem:
+    """Give a response as the script takes it."""
+    message_id = item.target.carrier_message_id
+    return message_id, canonical(message_id), as_text(PACK.encode(item.target)), item.ttl_s
+
+
+def as_text(octets: bytes) -> msgspec.Raw:
+    """Give octets as a MessagePack string: the server's Lua does not read the type for octets."""
+    return msgspec.Raw(b"\xda" + len(octets).to_bytes(2, "big") + octets)
+
+
+def canonical(message_id: str) -> str | None:
+    """Give the notation without case, 0x and zeros, None where the id stands in it already."""
+    plain = convert(message_id, IdForm.ZEROS) or convert(message_id, IdForm.CASE)
+    return None if plain == message_id else plain
+
+
+def matches(answer: bytes, items: Sequence[Accepted]) -> list[OrphanMatch]:
+    """Read the script's answer: orphans by the place (from 1) of the response they belong to."""
+    return [
+        OrphanMatch(inbound, items[place - 1].target) for place, inbound in MATCHED.decode(answer)
+    ]

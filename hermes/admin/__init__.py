@@ -1,0 +1,1 @@
+"""The admin API on its unix socket, and metrics on a loopback port."""

@@ -1,0 +1,1 @@
+"""The command line: run, send, status, tree, simulate, config check."""

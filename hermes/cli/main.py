@@ -1,0 +1,57 @@
+"""The `hermes` command and its subcommands."""
+
+from __future__ import annotations
+
+from importlib.metadata import version as package_version
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from hermes.cli import place, run, send, simulate, status
+from hermes.cli.exit_code import SENTENCES
+
+EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in SENTENCES.items())
+
+app = typer.Typer(
+    help="Hermes, a carrier mesh daemon: durable messages into SMPP carriers.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+app.add_typer(config_app, name="config")
+app.command("run")(run.run)
+app.command("send")(send.send)
+app.command("status")(status.status)
+app.command("tree")(status.tree)
+app.command(
+    "simulate",
+    context_settings={
+        "allow_extra_args": True,
+        "ignore_unknown_options": True,
+        "help_option_names": [],
+    },
+)(simulate.simulate)
+
+
+@config_app.command("check")
+def config_check(
+    config: Annotated[Path | None, typer.Option(help="Folder with hermes.toml.")] = None,
+) -> None:
+    """Check the configuration and print all its faults at once, each with its key."""
+    settings = place.load_settings(config)
+    carriers = ", ".join(carrier.id for carrier in settings.carrier) or "the simulated one"
+    typer.echo(f"the configuration is right: host {settings.host.id}, carriers: {carriers}")
+
+
+@app.command("version")
+def show_version() -> None:
+    """Print the version."""
+    typer.echo(package_version("hermes"))
+
+
+def main() -> None:
+    """Run the command line."""
+    app()

@@ -1,0 +1,75 @@
+"""`hermes send`: one message through the front door, and with --wait its end."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from hermes.cli.client import call
+from hermes.cli.exit_code import CommandExit, leave
+from hermes.cli.place import find_wiring
+
+FINAL = frozenset({"delivered", "undelivered", "failed", "expired", "cancelled", "unknown", "sent"})
+POLL = 0.05
+
+
+def send(  # noqa: PLR0913, PLR0917 - one parameter per option
+    to: Annotated[str, typer.Option(help="Recipient in E.164, such as +4512345678.")],
+    text: Annotated[str, typer.Option(help="The text.")],
+    sender: Annotated[str | None, typer.Option("--from", help="Sender id.")] = None,
+    traffic: Annotated[
+        str, typer.Option("--class", help="otp, transactional or marketing.")
+    ] = "transactional",
+    wait: Annotated[bool, typer.Option(help="Wait for the final state and print it.")] = False,
+    timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 60.0,
+    key: Annotated[
+        str | None, typer.Option(envvar="HERMES_KEY", help="API key; default: the demo key.")
+    ] = None,
+    url: Annotated[
+        str | None, typer.Option(envvar="HERMES_URL", help="Front door; default: this host's.")
+    ] = None,
+    config: Annotated[Path | None, typer.Option(help="Folder with hermes.toml.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
+) -> None:
+    """Send one SMS; --wait prints its final state (exit 0 only if delivered)."""
+    if url is None or key is None:
+        wiring = find_wiring(config)
+        url = url or f"http://{wiring.settings.http.host}:{wiring.http_port}"
+        if key is None:
+            try:
+                key = wiring.demo_key_file.read_text().strip()
+            except OSError as error:
+                leave(CommandExit.FAILED, f"no --key, and {wiring.demo_key_file}: {error.strerror}")
+    body = {"to": to, "text": text, "class": traffic} | ({"from": sender} if sender else {})
+    status, answer = call(url, "POST", "/v1/messages", key, body)
+    if status != 202:
+        show(answer, answer.get("detail", f"answered {status}"), as_json=as_json)
+        raise typer.Exit(CommandExit.FAILED)
+    if not wait:
+        show(answer, f"{answer['id']} accepted", as_json=as_json)
+        return
+    deadline = time.monotonic() + timeout
+    while True:
+        status, answer = call(url, "GET", f"/v1/messages/{answer['id']}", key)
+        if status == 200 and answer["state"] in FINAL:
+            break
+        if time.monotonic() > deadline:
+            show(answer, f"{answer.get('state', status)} after {timeout:g} s", as_json=as_json)
+            raise typer.Exit(CommandExit.TIMED_OUT)
+        pause(POLL)
+    show(answer, f"{answer['id']} {answer['state']}", as_json=as_json)
+    raise typer.Exit(CommandExit.OK if answer["state"] == "delivered" else CommandExit.FAILED)
+
+
+def pause(seconds: float) -> None:
+    """Wait between two looks at the message."""
+    time.sleep(seconds)  # noqa: TID251 - polling an HTTP API from a command line
+
+
+def show(answer: dict[str, Any], line: str, *, as_json: bool) -> None:
+    """Print the answer as JSON or as one line."""
+    typer.echo(json.dumps(answer) if as_json else line)

@@ -1,0 +1,1 @@
+"""Vocabulary of Hermes: ids, messages, attempts, events, states, claims and carriers; pure."""

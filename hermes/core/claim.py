@@ -1,0 +1,87 @@
+"""Claims: who may submit an attempt, and what to do with one that is already there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import Enum
+from typing import Final
+
+import msgspec
+
+from hermes.core.errors import Unreadable
+
+CLAIM_VERSION = 1
+READABLE = (0, 1)
+NEW: Final = "new"
+WRITTEN: Final = "written"
+REFUSED: Final = "refused"
+ACCEPTED: Final = "accepted:"
+
+
+class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
+    """`owner` = host/bind/boot; `segments` = new | written | accepted:<id> | refused, by index."""
+
+    owner: str
+    segments: tuple[str, ...]
+    state: str = "live"
+    udh_ref: int | None = None
+    reason: str = ""
+    v: int = CLAIM_VERSION
+
+    @property
+    def boot(self) -> str:
+        """The incarnation that owns the claim."""
+        return self.owner.rpartition("/")[2]
+
+
+class Act(Enum):
+    """What a bind does with a job it pulled."""
+
+    SUBMIT = "claim as intent and submit"
+    EXPIRE = "event expired, ack"
+    GO_ON = "own claim: submit what is new"
+    LEAVE = "leave it unacknowledged"
+    UNCERTAIN = "event uncertain, the ledger clock takes it, ack"
+    RESUME = "go on with the first new segment, same reference"
+    REPEAT = "publish that outcome again, ack"
+    CANCEL = "event cancelled, ack"
+
+
+def next_act(
+    claim: Claim | None, me: str, *, owner_alive: bool, now: datetime, expires_at: datetime
+) -> Act:
+    """Decide by the table of claims; `me` is this bind's owner string."""
+    if claim is None:
+        return Act.EXPIRE if now >= expires_at else Act.SUBMIT
+    if claim.state == "cancelled":
+        return Act.CANCEL
+    settled = [s.startswith(ACCEPTED) or s == REFUSED for s in claim.segments]
+    if all(settled) or REFUSED in claim.segments:
+        return Act.REPEAT
+    if claim.owner == me:
+        return Act.GO_ON
+    if owner_alive:
+        return Act.LEAVE
+    if any(settled) and WRITTEN not in claim.segments:
+        return Act.RESUME
+    return Act.UNCERTAIN
+
+
+ENCODER = msgspec.json.Encoder()
+DECODER = msgspec.json.Decoder(Claim)
+
+
+def encode_claim(claim: Claim) -> bytes:
+    """Encode a claim for memory."""
+    return ENCODER.encode(claim)
+
+
+def decode_claim(data: bytes) -> Claim:
+    """Decode a claim. Raises Unreadable."""
+    try:
+        claim = DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Unreadable("claim", str(error)) from error
+    if claim.v not in READABLE:
+        raise Unreadable("claim", f"version {claim.v}, this reader knows {READABLE}")
+    return claim

@@ -1,0 +1,58 @@
+"""A message as the front door accepts it and as INTAKE carries it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+import msgspec
+
+from hermes.core.errors import Unreadable
+from hermes.core.plan import Plan
+from hermes.core.units import TrafficClass
+
+INTAKE_VERSION = 1
+READABLE = (0, 1)
+
+
+class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
+    """An accepted message with its body: the row of the ledger and the payload of INTAKE.
+
+    `to` is E.164 with a plus, `sender` alphanumeric, short code or E.164 (None: carrier default),
+    `segments` the estimate the front door priced and admitted, times are aware UTC.
+    """
+
+    id: UUID
+    tenant: str
+    to: str
+    text: str
+    plan: Plan
+    accepted_at: datetime
+    expires_at: datetime
+    traffic: TrafficClass = "transactional"
+    sender: str | None = None
+    segments: int = 1
+    send_at: datetime | None = None
+    reference: str | None = None
+    traceparent: str | None = None
+    v: int = INTAKE_VERSION
+
+
+ENCODER = msgspec.json.Encoder()
+DECODER = msgspec.json.Decoder(Message)
+
+
+def encode_message(message: Message) -> bytes:
+    """Encode a message for INTAKE."""
+    return ENCODER.encode(message)
+
+
+def decode_message(data: bytes) -> Message:
+    """Decode a message from INTAKE. Raises Unreadable."""
+    try:
+        message = DECODER.decode(data)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        raise Unreadable("intake message", str(error)) from error
+    if message.v not in READABLE:
+        raise Unreadable("intake message", f"version {message.v}, this reader knows {READABLE}")
+    return message

@@ -1,0 +1,27 @@
+"""Units and small value types shared by messages, jobs and events."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+TrafficClass = Literal["otp", "transactional", "marketing"]
+Priority = TrafficClass
+PRIORITIES: tuple[TrafficClass, ...] = ("otp", "transactional", "marketing")
+Channel = Literal["sms", "email", "push"]
+Success = Literal["accepted", "sent", "delivered", "read"]
+
+
+class Money(msgspec.Struct, frozen=True, omit_defaults=True):
+    """An amount per segment: decimal string and ISO 4217 currency, never a float."""
+
+    amount: str
+    currency: str
+
+
+class Reason(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Why something happened: a stable code for programs, a sentence for people."""
+
+    code: str
+    text: str = ""

@@ -1,0 +1,230 @@
+"""hermesd: a parent without Thespian that starts the actor system in a fork and watches it."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+import signal
+import socket
+import sys
+import time
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from hermes.core.errors import ConfigError, HermesError
+from hermes.embedded.endpoints import ExternalUrls
+from hermes.embedded.initialise import NatsLimits
+from hermes.embedded.orphan import stop_orphans
+from hermes.embedded.plan import ServiceOptions, ServicePlan, plan_services
+from hermes.embedded.state_file import ProcessRecord, start_time
+from hermes.progress import Listener
+from hermes.settings.tree import Settings
+from hermes.settings.wiring import Wiring, save
+
+Say = Callable[[str, str], None]
+MAX_STARTS = 5
+START_PERIOD = 300.0
+KILL_MARGIN = 15.0
+BAD_START = 78
+RESTATE_DIR = Path(__file__).resolve().parent.parent / ".hermes" / "restate"
+
+
+class GaveUp(HermesError):
+    """The actor system ended again and again."""
+
+
+class PortInUse(ConfigError):
+    """A port the configuration names is taken."""
+
+    def __init__(self, key: str, host: str, port: int) -> None:
+        self.key, self.port = key, port
+        super().__init__(f"{key}: port {port} on {host} is in use; free it or choose another")
+
+
+@dataclass
+class Host:
+    """What hermesd holds for its whole life."""
+
+    plan: ServicePlan
+    wiring: Wiring
+    listener: Listener
+    say: Say
+    stopping: bool = False
+
+
+def run(settings: Settings, say: Say) -> None:
+    """Run the daemon until SIGTERM or SIGINT.
+
+    Raises ConfigError (what the operator must change), GaveUp after 5 ends in 300 s.
+    """
+    check_port("http.port", settings.http.host, settings.http.port)
+    check_port("admin.port", settings.admin.host, settings.admin.port)
+    if settings.is_simulated:
+        say("carrier", 'carrier "sim" is a simulator; any [[carrier]] turns it off')
+    plan = plan_services(options_of(settings), lambda text: say("prepare", text))
+    wiring = wire(settings, plan)
+    save(wiring)
+    host = Host(plan, wiring, Listener(wiring.socket_dir), say)
+    try:
+        watch(host)
+    finally:
+        host.listener.close()
+        plan.lock.release()
+
+
+def options_of(settings: Settings) -> ServiceOptions:
+    """Say what embedded services this host wants."""
+    return ServiceOptions(
+        data_dir=Path(settings.host.data_dir) if settings.host.data_dir else None,
+        external=ExternalUrls(
+            nats_url=settings.nats.url,
+            redis_url=settings.redis.url,
+            postgres_dsn=settings.postgres.url,
+            restate_ingress_url=settings.restate.ingress_url,
+            restate_admin_url=settings.restate.admin_url,
+        ),
+        names=frozenset(
+            {"nats", "valkey", "postgres"} | ({"restate"} if settings.restate.enabled else set())
+        ),
+        nats_bin=settings.nats.bin,
+        redis_bin=settings.redis.bin,
+        postgres_bin_dir=settings.postgres.bin_dir,
+        restate_bin=settings.restate.bin,
+        restate_dir=RESTATE_DIR,
+        nats=NatsLimits(sync_interval=settings.nats.sync_interval),
+        extra_ports=("actors", "http", "admin", "simulator", "simulator_control"),
+        min_free_bytes=settings.host.min_free_mb * 2**20,
+    )
+
+
+def wire(settings: Settings, plan: ServicePlan) -> Wiring:
+    """Decide every address of this host."""
+    endpoints, ports = plan.endpoints, plan.ports
+    return Wiring(
+        settings=settings,
+        host=settings.host.id or "host",
+        nats_url=endpoints.nats_url,
+        redis_url=endpoints.redis_url,
+        postgres_dsn=endpoints.postgres_dsn,
+        restate_ingress_url=endpoints.restate_ingress_url,
+        restate_admin_url=endpoints.restate_admin_url,
+        data_dir=str(plan.data.root),
+        run_dir=str(plan.data.run),
+        socket_dir=str(plan.data.run_sockets),
+        http_port=settings.http.port or ports["http"],
+        admin_port=settings.admin.port or ports["admin"],
+        actor_port=settings.admin.actor_port or ports["actors"],
+        simulator_port=settings.simulator.port or ports["simulator"],
+        simulator_control_port=ports["simulator_control"],
+    )
+
+
+def check_port(key: str, host: str, port: int) -> None:
+    """Raise PortInUse when a port that was asked for is taken; 0 asks for none."""
+    if port == 0:
+        return
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
+        trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            trial.bind((host, port))
+        except OSError as error:
+            if error.errno == errno.EADDRINUSE:
+                raise PortInUse(key, host, port) from error
+            raise ConfigError(f"{key}: cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def watch(host: Host) -> None:
+    """Start the actor system, and again when it ends unasked. Raises GaveUp."""
+    wake, waker = socket.socketpair()
+    waker.setblocking(False)
+
+    def on_signal(_: int, __: FrameType | None) -> None:
+        host.stopping = True
+
+    old_wakeup = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
+    old = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    starts: list[float] = []
+    try:
+        while not host.stopping:
+            now = time.monotonic()
+            starts = [*(t for t in starts if t >= now - START_PERIOD), now]
+            if len(starts) > MAX_STARTS:
+                raise GaveUp(f"the actor system ended {MAX_STARTS} times in {START_PERIOD:g} s")
+            if len(starts) > 1:
+                stop_orphans(host.plan.state, lambda text: host.say("prepare", text))
+            live_once(host, wake)
+    finally:
+        for number, handler in old.items():
+            signal.signal(number, handler)
+        signal.set_wakeup_fd(old_wakeup)
+        wake.close()
+        waker.close()
+
+
+def live_once(host: Host, wake: socket.socket) -> None:
+    """Live through one actor system: start it, pass on progress, and stop it when asked."""
+    mine, theirs = socket.socketpair()
+    pid = fork_starter(host, theirs)
+    theirs.close()
+    host.plan.state.record(
+        ProcessRecord("starter", pid, start_time(pid) or "", "hermes", signal.SIGTERM, 30.0)
+    )
+    starter = os.pidfd_open(pid)
+    asked_at: float | None = None
+    limit = host.wiring.settings.supervision.stop_after * 2 + KILL_MARGIN
+    waited: list[Any] = [starter, host.listener, wake]
+    try:
+        while True:
+            readable, _, _ = select.select(waited, [], [], 0.5)
+            for step in host.listener.read():
+                host.say(*step)
+            if wake in readable:
+                wake.recv(4096)
+            if host.stopping and asked_at is None:
+                asked_at = time.monotonic()
+                host.say("stop", "stopping in order")
+                mine.sendall(b"stop\n")
+            if starter in readable:
+                break
+            if asked_at is not None and time.monotonic() > asked_at + limit:
+                host.say("stop", f"not done after {limit:g} s, killing the rest")
+                signal.pidfd_send_signal(starter, signal.SIGKILL)
+    finally:
+        mine.close()
+        os.close(starter)
+    _, status = os.waitpid(pid, 0)
+    code = os.waitstatus_to_exitcode(status)
+    if code == BAD_START:
+        raise ConfigError("the start was refused; the reason stands above")
+    if host.stopping:
+        host.say("stop", "stopped, nothing left running")
+    else:
+        host.say("hermesd", f"the actor system ended ({code}); starting it again")
+
+
+def fork_starter(host: Host, control: socket.socket) -> int:
+    """Fork the process that owns the actor system; give its pid."""
+    parent = os.getpid()
+    pid = os.fork()
+    if pid:
+        return pid
+    code = 70
+    try:
+        signal.set_wakeup_fd(-1)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        # hermesd itself stays without Thespian, so only the fork imports it
+        from hermes.app import live  # noqa: PLC0415
+
+        code = live(host.wiring, host.plan.specs, control, parent)
+    except BaseException:  # noqa: BLE001 - a fork must never return into its parent's frames
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

@@ -1,0 +1,1 @@
+"""NATS, Valkey, PostgreSQL and Restate as child processes of the daemon: all but supervision."""

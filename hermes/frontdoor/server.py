@@ -1,0 +1,208 @@
+"""The aiohttp application of one front door process."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Awaitable, Callable, Sequence
+from datetime import UTC, datetime
+
+import msgspec
+import structlog
+from aiohttp import web
+from uuid_utils.compat import uuid7
+
+from hermes.core.errors import HermesError, StoreUnavailable
+from hermes.core.ids import BadId, decode_message_id
+from hermes.core.message import Message
+from hermes.frontdoor import schema
+from hermes.frontdoor.gather import Gather
+from hermes.frontdoor.intake_publisher import IntakePublisher
+from hermes.frontdoor.keyring import Keyring
+from hermes.frontdoor.problem import Problem
+from hermes.frontdoor.validation import message_of, read_body
+from hermes.frontdoor.view import accepted_body, message_body
+from hermes.metrics import Metrics
+from hermes.ports.message_store import (
+    CommitResult,
+    Committed,
+    Conflict,
+    MessageStore,
+    Refused,
+    Replayed,
+    Submission,
+)
+from hermes.settings.tree import Settings
+
+RETRY_AFTER = "2"
+IDEMPOTENCY_KEY = "Idempotency-Key"
+LONGEST_KEY = 255
+Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+class FrontDoor:
+    """Handlers of `/v1`; a 202 is given only after the ledger's commit."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        store: MessageStore,
+        keyring: Keyring,
+        publisher: IntakePublisher,
+        metrics: Metrics,
+    ) -> None:
+        self.settings, self.store, self.keyring = settings, store, keyring
+        self.publisher, self.metrics = publisher, metrics
+        self.commits: Gather[Submission, CommitResult] = Gather(self.commit)
+        self.limits = (settings.message.expires_after, settings.message.max_text)
+        self.log = structlog.get_logger()
+
+    def app(self) -> web.Application:
+        """Make the application."""
+        app = web.Application(
+            middlewares=[self.answer_problems], client_max_size=self.settings.http.max_body
+        )
+        app.router.add_post("/v1/messages", self.post_message)
+        app.router.add_get("/v1/messages/{id}", self.get_message)
+        app.router.add_get("/healthz", self.healthz)
+        app.router.add_get("/readyz", self.readyz)
+        return app
+
+    # Handlers
+
+    async def post_message(self, request: web.Request) -> web.Response:
+        """Accept one message: authenticate, validate, commit, answer 202."""
+        key = await self.keyring.authenticate(request.headers.get("Authorization"))
+        body = await read_body(request)
+        message = message_of(schema.parse(body), key.tenant, uuid7(), now(), self.limits)
+        name = idempotency_key(request)
+        result = await self.commits.submit(
+            Submission(
+                message=message,
+                api_key=key.id,
+                key=name,
+                body_hash=schema.digest(body) if name else b"",
+            )
+        )
+        return self.answer(message, result)
+
+    def answer(self, message: Message, result: CommitResult) -> web.Response:
+        """Answer by what the ledger said. Raises Problem."""
+        match result:
+            case Committed():
+                return accepted(message)
+            case Replayed(id=first):
+                answer = accepted(msgspec.structs.replace(message, id=first))
+                answer.headers["Idempotent-Replay"] = "true"
+                return answer
+            case Conflict():
+                raise Problem(
+                    "idempotency",
+                    "this Idempotency-Key was used before with another body",
+                    field=IDEMPOTENCY_KEY,
+                    rule="same body",
+                )
+            case Refused(why=why):
+                raise schema.invalid("text", why)
+
+    async def commit(self, batch: Sequence[Submission]) -> Sequence[CommitResult]:
+        """Write a batch in one transaction, then publish what was written."""
+        began = time.perf_counter()
+        results = await self.store.commit(batch)
+        self.metrics.commit_seconds.observe(time.perf_counter() - began)
+        self.publisher.publish(
+            [
+                item.message
+                for item, result in zip(batch, results, strict=True)
+                if isinstance(result, Committed)
+            ]
+        )
+        return results
+
+    async def get_message(self, request: web.Request) -> web.Response:
+        """Show a message of the caller's own tenant."""
+        key = await self.keyring.authenticate(request.headers.get("Authorization"))
+        try:
+            message_id = decode_message_id(request.match_info["id"])
+        except BadId as error:
+            raise Problem(
+                "not-found", str(error), field="id", rule="msg_ and 26 letters"
+            ) from error
+        view = await self.store.find(key.tenant, message_id)
+        if view is None:
+            raise Problem("not-found", "this tenant has no such message", field="id")
+        return as_json(message_body(view))
+
+    async def healthz(self, _: web.Request) -> web.Response:
+        """Say that this process answers."""
+        return as_json({"status": "up"})
+
+    async def readyz(self, _: web.Request) -> web.Response:
+        """Say whether messages can be accepted now."""
+        await self.store.api_keys([""])
+        return as_json({"status": "ready"})
+
+    # Last resort
+
+    @web.middleware
+    async def answer_problems(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        """Turn every refusal and failure into a problem document."""
+        try:
+            answer = await handler(request)
+        except Problem as problem:
+            answer = problem.response()
+        except web.HTTPException as error:
+            answer = problem_of(error).response()
+        except StoreUnavailable as error:
+            self.log.warning("store.unavailable", reason=str(error))
+            answer = Problem(
+                "unavailable",
+                f"{error.store} cannot be reached",
+                headers={"Retry-After": RETRY_AFTER},
+            ).response()
+        except HermesError:
+            self.log.exception("request.failed")
+            answer = Problem("internal", "the error was logged").response()
+        except Exception:
+            self.log.exception("request.failed")
+            answer = Problem("internal", "the error was logged").response()
+        resource = request.match_info.route.resource
+        route = resource.canonical if resource is not None else "none"
+        self.metrics.requests.labels(route, str(answer.status)).inc()
+        return answer
+
+
+def now() -> datetime:
+    """Give this host's UTC time: ids and stamps; decisions are the ledger's."""
+    return datetime.now(UTC)  # noqa: TID251 - the shell's clock
+
+
+def accepted(message: Message) -> web.Response:
+    """Give the 202."""
+    answer = as_json(accepted_body(message))
+    answer.set_status(202)
+    return answer
+
+
+def idempotency_key(request: web.Request) -> str | None:
+    """Give the Idempotency-Key. Raises Problem when it is too long or unprintable."""
+    key = request.headers.get(IDEMPOTENCY_KEY)
+    if key is not None and not (0 < len(key) <= LONGEST_KEY and key.isprintable()):
+        raise Problem(
+            "invalid",
+            f"{IDEMPOTENCY_KEY} must be 1 to {LONGEST_KEY} printable characters",
+            field=IDEMPOTENCY_KEY,
+            rule="length",
+        )
+    return key
+
+
+def problem_of(error: web.HTTPException) -> Problem:
+    """Turn aiohttp's refusals into problems."""
+    codes = {404: "not-found", 405: "method", 413: "too-large"}
+    code = codes.get(error.status, "malformed" if error.status < 500 else "internal")
+    return Problem(code, error.reason or str(error.status))
+
+
+def as_json(value: object) -> web.Response:
+    """Answer with JSON."""
+    return web.Response(body=msgspec.json.encode(value), content_type="application/json")

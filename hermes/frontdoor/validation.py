@@ -1,0 +1,98 @@
+"""The layers a request passes, in order, cheap before dear; each one function, each refusing."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from uuid import UUID
+
+from aiohttp import web
+
+from hermes.core.message import Message
+from hermes.core.plan import ONE_SMS
+from hermes.frontdoor.problem import Problem
+from hermes.frontdoor.schema import ALPHANUMERIC, E164, SHORT_CODE, SendRequest, invalid
+from hermes.smpp.segment import TextTooLong, single_segment
+
+
+async def read_body(request: web.Request) -> bytes:
+    """Layer transport: method, media type and size. Raises Problem."""
+    if request.content_type != "application/json":
+        raise Problem(
+            "media-type", f"got {request.content_type}, expected application/json", rule="json"
+        )
+    try:
+        return await request.read()
+    except web.HTTPRequestEntityTooLarge as error:
+        raise Problem(
+            "too-large",
+            f"the body is over the limit of {error.max_size} bytes",  # type: ignore[attr-defined]
+            field="body",
+            rule="size",
+        ) from error
+
+
+def check_recipient(to: str) -> None:
+    """Layer schema: the recipient is E.164. Raises Problem."""
+    if E164.fullmatch(to) is None:
+        raise invalid("to", "must be E.164: a plus, then 7 to 15 digits, no blanks")
+
+
+def check_sender(sender: str | None) -> None:
+    """Layer schema: the sender is alphanumeric, a short code or E.164. Raises Problem."""
+    kinds = (ALPHANUMERIC, SHORT_CODE, E164)
+    if sender is not None and not any(kind.fullmatch(sender) for kind in kinds):
+        raise invalid("from", "must be 1-11 letters and digits, a 3-15 digit code, or E.164")
+
+
+def count_text(text: str, max_text: int) -> int:
+    """Layer content: the text is there and fits; gives its segments. Raises Problem."""
+    if not text.strip():
+        raise invalid("text", "must not be empty")
+    if len(text) > max_text:
+        raise invalid("text", f"has {len(text)} characters, the limit is {max_text}")
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise invalid("text", "holds half a surrogate pair, which is no character") from error
+    try:
+        return single_segment(text).total
+    except TextTooLong as error:
+        rule = f"needs {error.units} septets or UCS-2 units, one segment holds {error.limit}"
+        raise invalid("text", rule) from error
+
+
+def check_expiry(expires_at: datetime | None, now: datetime, after_s: float) -> datetime:
+    """Layer schema: the expiry lies ahead and within a week; gives it. Raises Problem."""
+    if expires_at is None:
+        return now + timedelta(seconds=after_s)
+    if expires_at.tzinfo is None:
+        raise invalid("expires_at", "must carry a time zone, such as Z")
+    if not now < expires_at <= now + timedelta(days=7):
+        raise invalid("expires_at", "must lie ahead, by 7 days at most")
+    return expires_at
+
+
+def message_of(
+    request: SendRequest, tenant: str, message_id: UUID, now: datetime, limits: tuple[float, int]
+) -> Message:
+    """Run the layers schema and content; give the message. Raises Problem.
+
+    `limits` = (default expiry in seconds, longest text in characters).
+    """
+    expires_after, max_text = limits
+    check_recipient(request.to)
+    check_sender(request.sender)
+    segments = count_text(request.text, max_text)
+    return Message(
+        id=message_id,
+        tenant=tenant,
+        to=request.to,
+        text=request.text,
+        plan=ONE_SMS,
+        accepted_at=now,
+        expires_at=check_expiry(request.expires_at, now, expires_after),
+        traffic=request.traffic,
+        sender=request.sender,
+        segments=segments,
+        reference=request.reference,
+    )

@@ -1,0 +1,1 @@
+"""Ports: what the shells need from the outside, as small protocols."""

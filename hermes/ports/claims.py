@@ -1,0 +1,82 @@
+"""Ports of the claims: who may submit an attempt, and which incarnations are alive."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import NamedTuple, Protocol
+
+from hermes.core.claim import Claim
+
+
+class ClaimRequest(NamedTuple):
+    """An attempt to claim: all its segments become `written`; the claim lives `ttl_s` seconds."""
+
+    attempt: str
+    segments: int
+    ttl_s: int
+    udh_ref: int | None = None
+
+
+class Settled(NamedTuple):
+    """What became of one segment: `accepted:<id>`, `refused`, or `new` if it never was written."""
+
+    attempt: str
+    segment: int
+    outcome: str
+    reason: str = ""
+
+
+class Claims(Protocol):
+    """Claims of one carrier's attempts, changed by one call per batch.
+
+    A claim is only ever made where there is none. All raise StoreUnavailable, after which nobody
+    knows whether the call was carried out; each may be repeated.
+    """
+
+    async def claim(
+        self, carrier: str, wanted: Sequence[ClaimRequest], me: str
+    ) -> list[Claim | None]:
+        """Claim for `me` (host/bind/boot); None: it is mine now, else what was found instead.
+
+        Raises Unreadable where a claim of another version was found.
+        """
+        ...
+
+    async def resume(self, carrier: str, attempt: str, found: str, me: str) -> bool:
+        """Take a claim over from the owner string `found`; its `new` segments become `written`.
+
+        False: it has another owner by now, or is cancelled or gone.
+        """
+        ...
+
+    async def settle(self, carrier: str, outcomes: Sequence[Settled]) -> None:
+        """Note outcomes of segments; accepted ones stay, claims that are gone are passed over."""
+        ...
+
+    async def cancel(self, carrier: str, attempt: str, ttl_s: int) -> bool:
+        """Forbid an attempt. False: it is claimed, so the carrier may have it already."""
+        ...
+
+    async def drop(self, carrier: str, attempts: Sequence[str], me: str) -> None:
+        """Undo claims of mine of which nothing was written: only those without any outcome go."""
+        ...
+
+
+class Leases(Protocol):
+    """Which incarnations (boots) of binds are alive. All raise StoreUnavailable."""
+
+    async def replace(self, host: str, bind: str, boot: str, ttl_s: float) -> None:
+        """Take the lease of a new incarnation; the one before it on this host is gone at once."""
+        ...
+
+    async def renew(self, boot: str, ttl_s: float) -> bool:
+        """Prolong the lease. False: it is gone (late, replaced, memory lost); `replace` it."""
+        ...
+
+    async def release(self, boot: str) -> None:
+        """Give the lease back: this incarnation will submit nothing more."""
+        ...
+
+    async def owners_alive(self, boots: Iterable[str]) -> set[str]:
+        """Give those of the boots whose lease runs."""
+        ...

@@ -1,0 +1,1 @@
+"""Routing: which carrier takes a message."""

@@ -1,0 +1,119 @@
+"""Makes the submit_sm of a job by the carrier's profile (SMPP 3.4, 4.4.1)."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from hermes.core.carrier import Carrier, TonNpi
+from hermes.core.errors import CarrierError
+from hermes.core.job import Job
+from hermes.smpp.data_coding import Alphabet, DataCodings
+from hermes.smpp.encode import encode_submit_sm
+from hermes.smpp.pdu import SubmitSm
+from hermes.smpp.segment import Concatenation, Segment, segments
+from hermes.smpp.tlv import Tlv
+
+UNKNOWN = TonNpi(0, 0)
+
+
+class CannotSend(CarrierError):
+    """This message cannot go through this carrier; nothing was sent. `code` is for the event."""
+
+    def __init__(self, code: str, text: str) -> None:
+        self.code = code
+        super().__init__(text)
+
+
+def submits_of(job: Job, carrier: Carrier, reference: int, now: datetime) -> tuple[bytes, ...]:
+    """Give the encoded submit_sm of each segment, sequence number 0.
+
+    `reference` marks the segments of a long text; `now` counts the validity period. Raises
+    CannotSend, TextTooLong, PduError: nothing is sent then.
+    """
+    if job.text is None:
+        raise CannotSend("no_text", "the job carries no text")
+    sender, ton_npi = sender_of(job.sender, carrier)
+    parts = segments(job.text, reference, codings_of(carrier), Concatenation(carrier.segmentation))
+    validity = validity_of(job, carrier, now)
+    return tuple(
+        encode_submit_sm(one(job, carrier, part, (sender, ton_npi, validity))) for part in parts
+    )
+
+
+def one(job: Job, carrier: Carrier, part: Segment, fixed: tuple[str, TonNpi, str]) -> SubmitSm:
+    """Give the parameters of one segment; `fixed` = sender, its TON/NPI, validity."""
+    sender, ton_npi, validity = fixed
+    tlvs = (*part.tlvs, *vendor_tlvs(carrier))
+    if part.payload:
+        tlvs = (Tlv(0x0424, part.octets), *tlvs)
+    return SubmitSm(
+        source_addr=sender,
+        source_addr_ton=ton_npi.ton,
+        source_addr_npi=ton_npi.npi,
+        destination_addr=destination_of(job.to, carrier),
+        esm_class=part.esm_class,
+        registered_delivery=0 if carrier.receipts == "none" else 1,
+        validity_period=validity,
+        data_coding=part.data_coding,
+        short_message=b"" if part.payload else part.octets,
+        tlvs=tlvs,
+    )
+
+
+def sender_of(sender: str | None, carrier: Carrier) -> tuple[str, TonNpi]:
+    """Give the source address and its TON/NPI. Raises CannotSend for a kind that is not allowed."""
+    address = sender or carrier.default_sender or ""
+    if not address:
+        return "", UNKNOWN
+    if not address.removeprefix("+").isdecimal():
+        kind, kinds = "alphanumeric", carrier.sender.alnum
+    elif address.startswith("+") or len(address) > 8:
+        kind, kinds = "E.164", carrier.sender.e164
+    else:
+        kind, kinds = "short code", carrier.sender.short
+    if kinds is None:
+        raise CannotSend("sender_refused", f"carrier {carrier.id} takes no {kind} sender")
+    return address.removeprefix("+"), kinds
+
+
+def destination_of(to: str, carrier: Carrier) -> str:
+    """Give the destination in the carrier's number format."""
+    digits = to.removeprefix("+")
+    match carrier.number_format:
+        case "e164":
+            return digits
+        case "plus":
+            return f"+{digits}"
+        case "00":
+            return f"00{digits}"
+        case "national":
+            code = carrier.country or ""
+            return f"0{digits.removeprefix(code)}" if code and digits.startswith(code) else digits
+
+
+def codings_of(carrier: Carrier) -> DataCodings:
+    """Give the data_coding numbers of a carrier."""
+    return DataCodings(
+        carrier.dcs.gsm7,
+        carrier.dcs.latin1,
+        carrier.dcs.ucs2,
+        carrier.dcs.flash,
+        Alphabet(carrier.default_alphabet),
+    )
+
+
+def vendor_tlvs(carrier: Carrier) -> tuple[Tlv, ...]:
+    """Give the TLVs of the profile: tag as decimal or 0x-hex, value as hex octets."""
+    return tuple(Tlv(int(tag, 0), bytes.fromhex(value)) for tag, value in carrier.tlv.items())
+
+
+def validity_of(job: Job, carrier: Carrier, now: datetime) -> str:
+    """Give validity_period in relative form (SMPP 3.4, 7.1.1.2), empty for the carrier's own."""
+    if carrier.validity_s is None:
+        return ""
+    left = min(
+        timedelta(seconds=carrier.validity_s), max(timedelta(minutes=1), job.expires_at - now)
+    )
+    hours, seconds = divmod(left.seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    return f"0000{min(left.days, 99):02d}{hours:02d}{minutes:02d}{seconds:02d}000R"

@@ -1,0 +1,249 @@
+"""The supervision tree of a host as data: which child specs under which supervisor."""
+
+from __future__ import annotations
+
+import sys
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from actors.admin_actor import AdminActor
+from actors.bind_consumer import BindConsumer
+from actors.carrier_stage import CarrierStage
+from actors.intake_stage import IntakeStage
+from actors.port_actor import PortActor, PortSpec, port_of_service
+from actors.port_core import PortTimes
+from actors.prepare_actor import PrepareActor
+from actors.receipt_stage import ReceiptStage
+from actors.recorder_consumer import RecorderConsumer
+from actors.sweeper_actor import SweeperActor
+from hermes.actor import HermesActor
+from hermes.core.carrier import Bind, Carrier, Tls
+from hermes.embedded.probe import TcpOpen
+from hermes.embedded.spec import ServiceSpec
+from hermes.embedded.state_file import ProcessRecord, StateFile, start_time
+from hermes.settings.wiring import Wiring
+from supervisors.child_spec import INFINITY, ChildSpec, ChildType
+from supervisors.intensity import Intensity
+from supervisors.strategy import Strategy, SupervisorFlags
+from supervisors.supervisor_actor import Beat, StartActor, SupervisorActor
+
+SIMULATED = "sim"
+
+
+def root_requirements(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> dict[str, Any]:
+    """Give the arguments of the root supervisor."""
+    s = wiring.settings.supervision
+    specs = (
+        supervisor(wiring, "services", services_of(wiring, services), middle(wiring)),
+        leaf(wiring, "prepare", PrepareActor, start_timeout=INFINITY, carriers=carriers_of(wiring)),
+        supervisor(wiring, "main", main_of(wiring), middle(wiring)),
+    )
+    flags = SupervisorFlags(Strategy.REST_FOR_ONE, Intensity(s.root_restarts, s.root_period))
+    return {
+        "path": ("root",),
+        "log_level": wiring.settings.log.level,
+        "flags": flags,
+        "specs": specs,
+        "beat": Beat(s.beat, s.beat_misses),
+    }
+
+
+def main_of(wiring: Wiring) -> tuple[ChildSpec, ...]:
+    """Give what works on messages."""
+    carriers = carriers_of(wiring)
+    stages = (
+        leaf(wiring, "intake", IntakeStage, carriers=carriers),
+        leaf(wiring, "recorder", RecorderConsumer, carriers=carriers),
+        leaf(wiring, "sweeper", SweeperActor, carriers=carriers),
+    )
+    mesh = tuple(
+        supervisor(wiring, carrier.id, carrier_of(wiring, carrier), leaves(wiring))
+        for carrier in carriers
+        if carrier.kind == "smpp"
+    )
+    return (
+        supervisor(wiring, "stages", stages, leaves(wiring)),
+        supervisor(wiring, "receipts", receipts_of(wiring, carriers), leaves(wiring)),
+        supervisor(wiring, "mesh", mesh, middle(wiring)),
+        supervisor(wiring, "frontdoor", front_doors(wiring), leaves(wiring)),
+        leaf(wiring, "admin", AdminActor),
+    )
+
+
+def carrier_of(wiring: Wiring, carrier: Carrier) -> tuple[ChildSpec, ...]:
+    """Give a carrier's stage and the binds this host holds."""
+    binds = (
+        leaf(wiring, f"bind-{bind.id}", BindConsumer, carrier=carrier, bind=bind)
+        for bind in carrier.binds_on(wiring.host)
+    )
+    return (leaf(wiring, "stage", CarrierStage, carrier=carrier), *binds)
+
+
+def receipts_of(wiring: Wiring, carriers: tuple[Carrier, ...]) -> tuple[ChildSpec, ...]:
+    """Give the DLR processors; each consumes from every bind of this host."""
+    binds = tuple(
+        ("root", "main", "mesh", carrier.id, f"bind-{bind.id}")
+        for carrier in carriers
+        for bind in carrier.binds_on(wiring.host)
+    )
+    return tuple(
+        leaf(
+            wiring,
+            f"receipt-{number}",
+            ReceiptStage,
+            partition=number,
+            carriers=carriers,
+            binds=binds,
+        )
+        for number in range(wiring.settings.receipts.stages)
+    )
+
+
+def front_doors(wiring: Wiring) -> tuple[ChildSpec, ...]:
+    """Give the front door processes."""
+    return tuple(
+        leaf(wiring, f"frontdoor-{index}", PortActor, spec=front_door(wiring, index))
+        for index in range(1, wiring.settings.http.workers + 1)
+    )
+
+
+def front_door(wiring: Wiring, index: int) -> PortSpec:
+    """Give one front door process."""
+    argv = (sys.executable, "-m", "hermes.frontdoor")
+    return PortSpec(
+        name=f"frontdoor-{index}",
+        argv=(*argv, "--wiring", str(wiring.path), "--index", str(index)),
+        ready=TcpOpen(f"{wiring.socket_dir}/frontdoor-{index}.sock"),
+        times=PortTimes(stop_timeout_s=10.0),
+        on_started=partial(record, wiring, f"frontdoor-{index}"),
+    )
+
+
+def services_of(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> tuple[ChildSpec, ...]:
+    """Give the embedded services, and the simulated carrier while there is no other."""
+    specs = [
+        leaf(
+            wiring,
+            service.name,
+            PortActor,
+            start_timeout=INFINITY,
+            shutdown=service.stop_timeout_s + 5,
+            spec=port_of_service(service, partial(record_service, wiring, service)),
+        )
+        for service in services
+    ]
+    if wiring.settings.is_simulated:
+        specs.append(leaf(wiring, "simulator", PortActor, spec=simulator(wiring)))
+    return tuple(specs)
+
+
+def simulator(wiring: Wiring) -> PortSpec:
+    """Give the simulated carrier's process."""
+    s = wiring.settings.simulator
+    log = s.log or str(Path(wiring.data_dir) / "log" / "simulator.jsonl")
+    argv = [sys.executable, "-m", "hermes.simulator"]
+    for option, value in (
+        ("port", wiring.simulator_port),
+        ("control-port", wiring.simulator_control_port),
+        ("latency-ms", s.latency_ms),
+        ("receipt-delay-ms", s.receipt_delay_ms),
+        ("tps", s.tps),
+        ("log", log),
+    ):
+        argv += [f"--{option}", str(value)]
+    return PortSpec(
+        name="simulator",
+        argv=tuple(argv),
+        ready=TcpOpen(f"127.0.0.1:{wiring.simulator_port}"),
+        log_path=str(Path(wiring.data_dir) / "log" / "simulator.log"),
+        on_started=partial(record, wiring, "simulator"),
+    )
+
+
+def carriers_of(wiring: Wiring) -> tuple[Carrier, ...]:
+    """Give the configured carriers, the simulated one first where it runs."""
+    if not wiring.settings.is_simulated:
+        return wiring.settings.carrier
+    s = wiring.settings.simulator
+    binds = tuple(
+        Bind(
+            id=str(number),
+            host="127.0.0.1",
+            port=wiring.simulator_port,
+            system_id="hermes",
+            password="hermes",  # noqa: S106 - the simulator takes any
+            window=s.window,
+            tls=Tls(insecure=True),
+        )
+        for number in range(1, s.binds + 1)
+    )
+    sim = Carrier(id=SIMULATED, simulator=True, bind=binds, default_sender="Hermes")
+    return (sim, *wiring.settings.carrier)
+
+
+def supervisor(
+    wiring: Wiring, child_id: str, specs: tuple[ChildSpec, ...], intensity: Intensity
+) -> ChildSpec:
+    """Give a supervisor: permanent in its parent, because one that gives up exits `shutdown`."""
+    s = wiring.settings.supervision
+    args = {
+        "flags": SupervisorFlags(Strategy.ONE_FOR_ONE, intensity),
+        "specs": specs,
+        "beat": Beat(s.beat, s.beat_misses),
+    }
+    return ChildSpec(child_id, StartActor(SupervisorActor, args), type=ChildType.SUPERVISOR)
+
+
+def leaf(
+    wiring: Wiring,
+    child_id: str,
+    cls: type[HermesActor],
+    *,
+    start_timeout: float | None = None,
+    shutdown: float | None = None,
+    **args: Any,
+) -> ChildSpec:
+    """Give a leaf with the host's wiring."""
+    return ChildSpec(
+        child_id,
+        StartActor(cls, {"wiring": wiring, **args}),
+        shutdown=shutdown or wiring.settings.supervision.stop_after,
+        start_timeout=start_timeout,
+    )
+
+
+def leaves(wiring: Wiring) -> Intensity:
+    """Give the intensity of a supervisor of leaves."""
+    s = wiring.settings.supervision
+    return Intensity(s.leaf_restarts, s.leaf_period)
+
+
+def middle(wiring: Wiring) -> Intensity:
+    """Give the intensity of a supervisor of supervisors."""
+    s = wiring.settings.supervision
+    return Intensity(s.middle_restarts, s.middle_period)
+
+
+def record(wiring: Wiring, name: str, pid: int) -> None:
+    """Keep a process of Hermes' own in the state file, so that an orphan is found."""
+    state = StateFile(Path(wiring.run_dir) / "state.json")
+    state.record(ProcessRecord(name, pid, start_time(pid) or "", "hermes", 15, 10.0))
+
+
+def record_service(wiring: Wiring, service: ServiceSpec, pid: int) -> None:
+    """Keep a service's process in the state file."""
+    state = StateFile(Path(wiring.run_dir) / "state.json")
+    state.record(
+        ProcessRecord(
+            service.name,
+            pid,
+            start_time(pid) or "",
+            "service",
+            service.stop_signal,
+            service.stop_timeout_s,
+            service.where,
+            service.version,
+            service.binary,
+        )
+    )

@@ -1,0 +1,1 @@
+"""OTP supervision: a pure core and one actor that obeys it."""

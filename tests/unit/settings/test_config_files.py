@@ -1,0 +1,37 @@
+"""config/hermes.toml documents every key with its true default; the sample carrier is right."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from hermes.settings.load import load
+from hermes.settings.tree import Settings
+
+CONFIG = Path(__file__).parents[3] / "config"
+
+
+def test_the_documented_defaults_are_the_defaults() -> None:
+    assert load(CONFIG, {}) == load(None, {})
+
+
+def test_every_key_is_documented() -> None:
+    text = re.sub(r"(?m)^# (\w+ = )", r"\1", (CONFIG / "hermes.toml").read_text())
+    documented = tomllib.loads(text)
+    for section in msgspec.structs.fields(Settings):
+        if section.name != "carrier":
+            names = {f.name for f in msgspec.structs.fields(type(section.default))}
+            assert set(documented[section.name]) == names
+
+
+def test_the_sample_carrier_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ACME_PASSWORD", "a long password")
+    (tmp_path / "carriers").mkdir()
+    shutil.copy(CONFIG / "carriers/example.toml.sample", tmp_path / "carriers/acme.toml")
+    (carrier,) = load(tmp_path, {}).carrier
+    assert carrier.binds_on("any")[0].password == "a long password"

@@ -1,0 +1,42 @@
+"""Logs never carry text, addresses or secrets; ids stay readable."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import structlog
+
+from hermes import logs
+
+
+def test_a_log_line_masks_numbers_addresses_secrets_and_text(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    logs.configure("bind/acme/1")
+    structlog.get_logger().warning(
+        "attempt.submitted",
+        to="+4512345678",
+        mail="jane.doe@example.com",
+        text="your code is 1234",
+        password="hunter2",
+        nested={"token": "abc", "to": ["4512345678"]},
+        message_id="msg_01h455vb4pex5vsknk084sn02q",
+    )
+    line = capsys.readouterr().err
+    for secret in ("12345678", "jane.doe", "your code", "hunter2", "abc"):
+        assert secret not in line
+    event = json.loads(line)
+    assert event["to"] == "+451*****78"
+    assert event["mail"] == "j***@example.com"
+    assert event["message_id"] == "msg_01h455vb4pex5vsknk084sn02q"
+    assert event["actor"] == "bind/acme/1"
+
+
+def test_a_traceback_is_masked_too(capsys: pytest.CaptureFixture[str]) -> None:
+    logs.configure("x")
+    try:
+        raise ValueError("bad recipient +4512345678")
+    except ValueError:
+        structlog.get_logger().exception("handler.failed")
+    assert "+4512345678" not in capsys.readouterr().err

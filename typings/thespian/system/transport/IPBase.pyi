@@ -1,0 +1,3 @@
+class IPActorAddress:
+    sockname: tuple[str, int]
+    bindArgs: property

@@ -1,0 +1,23 @@
+from datetime import timedelta
+from typing import Any
+
+from thespian.actors import ActorAddress
+
+class ReceiveEnvelope:
+    @property
+    def sender(self) -> ActorAddress: ...
+    @property
+    def message(self) -> Any: ...
+
+class TransmitIntent:
+    def __init__(self, targetAddr: ActorAddress, msg: object) -> None: ...
+
+class TransmitOnly: ...
+
+class Transport:
+    """What the repairs use of a transport; not a name of Thespian's."""
+
+    myAddress: ActorAddress
+    def scheduleTransmit(self, addressManager: object, transmitIntent: TransmitIntent) -> None: ...
+    def run(self, incomingHandler: object, maximumDuration: timedelta | None = None) -> Any: ...
+    def set_watch(self, watchlist: list[int]) -> None: ...
