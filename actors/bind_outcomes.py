@@ -22,7 +22,7 @@ from hermes.ports.claims import Claims, Leases
 from hermes.ports.link import NoResponse, SubmitResult
 from hermes.ports.receipt_store import Accepted, OrphanMatch, ReceiptStore, Settlement, Target
 from hermes.ports.stream import Acknowledger
-from hermes.smpp.status import StatusClass, StatusRule, classify, status_name
+from hermes.smpp.status import StatusClass, StatusRule, classify, overrides_of, status_name
 from hermes.smpp.submit import destination_of, sender_of
 
 KEEP_CLAIM = timedelta(hours=24)
@@ -62,6 +62,7 @@ class Outcomes:
         self, carrier: Carrier, witness: Witness, outside: Outside, forget: Callable[[str], None]
     ) -> None:
         self.carrier, self.witness, self.out, self.forget = carrier, witness, outside, forget
+        self.overrides = overrides_of(carrier.status_map)
         self.results: deque[Result] = deque()
         self.came = asyncio.Event()
         self.accepted_count = 0
@@ -155,7 +156,7 @@ class Outcomes:
             self.accepted_count += 1
             name = answer.message_id or None
             return tell(held.attempt, "sent", at, segment=0, carrier_message_id=name)
-        rule = rule_of(self.carrier, answer.status)
+        rule = classify(answer.status, self.overrides)
         if may_retry(held, rule):
             retry_at = at + timedelta(seconds=rule.delay or DEFAULT_RETRY)
             return tell(held.attempt, "deferred", at, segment=0, reason=reason, retry_at=retry_at)
@@ -174,12 +175,6 @@ class Outcomes:
             await self.out.belt.ack_many(held.reply for held in done)
         except StoreUnavailable as error:
             self.out.sink.last_error = str(error)
-
-
-def rule_of(carrier: Carrier, status: int) -> StatusRule:
-    """Give the policy of a status: the carrier's own map first."""
-    own = carrier.status_map.get(f"0x{status:x}") or carrier.status_map.get(f"0x{status:08x}")
-    return StatusRule(StatusClass(own)) if own else classify(status)
 
 
 def may_retry(held: HeldJob, rule: StatusRule) -> bool:

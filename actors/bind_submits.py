@@ -15,7 +15,6 @@ from actors.bind_outcomes import (
     Outcomes,
     Outside,
     Result,
-    rule_of,
     settled_of,
 )
 from hermes.core.carrier import Carrier
@@ -31,7 +30,7 @@ from hermes.ports.stream import Delivery, StreamFull
 from hermes.smpp.pacing import Pacing
 from hermes.smpp.pdu import PduError
 from hermes.smpp.segment import TextTooLong
-from hermes.smpp.status import StatusClass
+from hermes.smpp.status import StatusClass, classify
 from hermes.smpp.submit import CannotSend, submits_of
 
 MOST_LATE = 1000
@@ -178,7 +177,7 @@ class Submits:
     def on_answer(self, held: HeldJob, answer: SubmitResult) -> bool:
         """Teach the pace; true when the job goes back to the head under the same claim."""
         now = asyncio.get_running_loop().time()
-        rule = rule_of(self.carrier, answer.status)
+        rule = classify(answer.status, self.outcomes.overrides)
         if rule.status_class is StatusClass.THROTTLE:
             if rule.queue_full:
                 self.pacing.on_queue_full(now)

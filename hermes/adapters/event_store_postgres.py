@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
 from uuid import UUID
 
 import msgspec
+from msgspec.structs import replace
 
 from hermes.adapters.ledger_postgres import (
     INSERT_EVENTS,
@@ -26,12 +26,12 @@ from hermes.core.clock import Timing
 from hermes.core.event import Event
 from hermes.core.ids import BadId, decode_message_id
 from hermes.core.outcome import MessageRow, Rules, fold
+from hermes.core.units import Reason
 from hermes.ports.event_store import Applied, BadEvent, Turn
 
 MAX_SMALLINT: Final = 32767
 MAX_SEGMENTS: Final = 255
 NO_MESSAGE: Final = "the ledger has no such message"
-NUL: Final = re.compile(r"(?<!\\)((?:\\\\)*)\\u0000")
 
 # The lock on the message is the lock on its attempts; a statement of its own, because rows that
 # are read together with waiting for a lock are as old as the wait.
@@ -105,8 +105,6 @@ class PostgresEventStore:
         if not known:
             return account
         payload = encode([event_row(told.event, told.message) for told in known])
-        if "\\u0000" in payload:
-            payload = NUL.sub(r"\1\\ufffd", payload)
         stored = STORED.decode(await fetch_text(connection, STORE, *bounds, payload) or "")
         account.new = len(stored.stored)
         if not stored.stored:
@@ -158,7 +156,7 @@ class _Account:
             if why := _out_of_range(event):
                 self.bad.append(BadEvent(event, why))
             else:
-                told.append(_Told(message, event))
+                told.append(_Told(message, _without_nul(event)))
         told.sort(key=lambda t: (t.message, t.event.id))
         return told
 
@@ -169,3 +167,14 @@ def _out_of_range(event: Event) -> str:
     if not (0 <= (event.segment or 0) < MAX_SEGMENTS and 1 <= event.segments <= MAX_SEGMENTS):
         return f"segment {event.segment} of {event.segments}: at most {MAX_SEGMENTS}"
     return ""
+
+
+def _without_nul(event: Event) -> Event:
+    """Replace the one character PostgreSQL has no place for; a state is worth more than a word."""
+    reason, name = event.reason, event.carrier_message_id
+    if reason is not None and ("\0" in reason.text or "\0" in reason.code):
+        reason = Reason(reason.code.replace("\0", "\ufffd"), reason.text.replace("\0", "\ufffd"))
+        event = replace(event, reason=reason)
+    if name is not None and "\0" in name:
+        event = replace(event, carrier_message_id=name.replace("\0", "\ufffd"))
+    return event

@@ -150,7 +150,8 @@ for index, item in ipairs(items) do
     end
   end
 end
-return string.char(220, math.floor(#targets / 256), #targets % 256) .. table.concat(targets)
+local head = string.char(220, math.floor(#targets / 256), #targets % 256)
+return head .. table.concat(targets)
 """,
 )
 

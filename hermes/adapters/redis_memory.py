@@ -22,7 +22,6 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
-from redis.exceptions import ConnectionError as RedisConnectionError
 
 from hermes.core.errors import ConfigError, HermesBug, StoreUnavailable
 
@@ -153,11 +152,12 @@ class RedisMemory:
             except TimeoutError as error:
                 await self._break(PAUSE_S)
                 raise StoreUnavailable(NAME, f"no answer in {self._timeout_s:g} s") from error
-            except (AuthenticationError, NoPermissionError) as error:
-                raise MemoryRefusedLogin(str(error)) from error
             except (RedisError, OSError) as error:
                 await self._break(PAUSE_S)
-                raise StoreUnavailable(NAME, str(error) or type(error).__name__) from error
+                why = str(error) or type(error).__name__
+                if is_refused_login(error):
+                    raise MemoryRefusedLogin(why) from error
+                raise StoreUnavailable(NAME, why) from error
 
     async def _try_twice(self, packed: Sequence[bytes]) -> list[Any]:
         if self._connection.is_connected:
@@ -186,7 +186,7 @@ class RedisMemory:
 
     async def _reconnect(self) -> None:
         if asyncio.get_running_loop().time() < self._not_before:
-            raise RedisConnectionError("not connected")
+            raise StoreUnavailable(NAME, "not connected")
         await self._connection.connect()  # type: ignore[no-untyped-call]  # the driver's gap
         self._learn_epoch(await self._exchange(self._epoch_question()))
 
@@ -210,14 +210,21 @@ class RedisMemory:
                 self._on_lost(epoch)
 
 
+def is_refused_login(error: BaseException | None) -> bool:
+    """Say whether an error is, or comes of, a refused login; the driver wraps it at connect."""
+    while error is not None:
+        if isinstance(error, AuthenticationError):
+            return True
+        error = error.__cause__
+    return False
+
+
 def failure(answer: object) -> StoreUnavailable | MemoryRefusedLogin | HermesBug:
     """Give an error answer as what it means for the caller."""
     match answer:
         case NoPermissionError():
             return MemoryRefusedLogin(str(answer))
         case OutOfMemoryError() | ReadOnlyError() | NoScriptError():
-            return StoreUnavailable(NAME, str(answer))
-        case ResponseError() if str(answer).startswith("OOM"):
             return StoreUnavailable(NAME, str(answer))
         case _:
             return HermesBug(f"redis answered: {answer}")

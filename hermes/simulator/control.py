@@ -120,7 +120,7 @@ class Control:
         """The table of faults with the defaults, and what is on."""
         table = {
             name: {
-                "does": (kind.__doc__ or "").strip(),
+                "does": " ".join((kind.__doc__ or "").split()),
                 "parameters": {
                     field.name: "required"
                     if field.default is msgspec.NODEFAULT

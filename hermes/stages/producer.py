@@ -2,7 +2,7 @@
 
 It follows gen_stage 1.3.2 but for one rule. There, events buffered after a consumer left are not
 given to the next one while demand of the former is still open upstream: they starve, or newer
-events overtake them (gen_stage issue 311). Here the buffer is served whenever the dispatcher has
+events overtake them. Here the buffer is served whenever the dispatcher has
 capacity, and upstream is asked only for capacity that is not on its way already.
 """
 

@@ -245,3 +245,21 @@ async def test_latency_changes_at_run_time() -> None:
         begun = loop.time()
         await esme.submitted()
         assert loop.time() - begun >= 0.039
+
+
+async def test_no_receipt_of_an_accepted_message_is_lost_over_many_drops() -> None:
+    async with running() as bench:
+        await bench.fault("drop_on_submit", after=40, count=0)
+        for _ in range(8):
+            esme = await bench.bound()
+            for _ in range(60):
+                esme.submit()
+            await esme.ended()
+        await bench.ask("DELETE", "/faults/drop_on_submit")
+        last = await bench.bound()
+        await bench.until_account(queued=0, deliver_waiting=0, deliver_unanswered=0)
+        accepted = [line["message_id"] for line in await bench.lines("submit")]
+        assert accepted == [str(number) for number in range(1000, 1320)]
+        answered = [line["message_id"] for line in await bench.lines("answer")]
+        assert sorted(answered) == accepted
+        assert len(last.delivered) > 0
