@@ -15,12 +15,14 @@ from hermes.core.job import stream_of
 from hermes.core.priority import Shares
 from hermes.core.units import PRIORITIES, Priority
 from hermes.ports.stream import Delivery, Short
+from hermes.stages.dispatcher_demand import DemandDispatcher
 from hermes.stages.producer import Producer
 
 LONG_POLL = 1.0
 POLLED = 10
 LONGEST_HOLD = 2.0
 PAUSE = 0.2
+MOST_ASKED = 10_000
 
 
 class CarrierStage(StageActor):
@@ -46,7 +48,9 @@ class CarrierStage(StageActor):
         self.puller = await self.belt.pull_by_demand(
             stream_of(self.carrier.id), self.on_item, self.on_short
         )
-        self.producer = ProducerShell(self, Producer(buffer_size=None), self.on_demand)
+        self.producer = ProducerShell(
+            self, Producer(DemandDispatcher(MOST_ASKED), buffer_size=None), self.on_demand
+        )
         _ = self.spawn(self.pull_forever())
         _ = self.spawn(self.hold_forever())
 

@@ -4,17 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, assert_never, cast
+from collections.abc import Callable, Mapping
+from typing import Any, assert_never, cast
 
 from actors import commands
+from actors.effect_queue import EffectQueue
+from actors.stage_host import StageHost
 from hermes.actor_messages import TreePath
 from hermes.stages import effects as fx
 from hermes.stages.consumer import Consumer
-from hermes.stages.effects import Effect, Effects, carry_out
-
-if TYPE_CHECKING:
-    from actors.stage_actor import StageActor
+from hermes.stages.effects import Effect, Effects
 
 RESUBSCRIBE_EVERY = 0.1
 LOOK_EVERY = 1.0
@@ -29,12 +28,13 @@ class ConsumerShell:
 
     def __init__(
         self,
-        actor: StageActor,
+        actor: StageHost,
         on_events: Callable[[str, tuple[Any, ...]], None],
         on_lost: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.actor, self.on_events, self.on_lost = actor, on_events, on_lost
         self.core = Consumer()
+        self.effects = EffectQueue(self.perform)
         self.addresses: dict[int, Any] = {}
         self.numbers = itertools.count()
         self.ended: dict[str, asyncio.Event] = {}
@@ -89,9 +89,9 @@ class ConsumerShell:
 
     def obey(self, effects: Effects) -> None:
         """Carry effects out."""
-        carry_out(effects, self.perform)
+        self.effects.obey(effects)
 
-    def perform(self, effect: Effect) -> Iterable[Effect]:
+    def perform(self, effect: Effect) -> None:
         """Carry one effect out."""
         me = self.actor.pid
         match effect:
@@ -120,7 +120,6 @@ class ConsumerShell:
                 raise TypeError(f"a consumer does not {type(effect).__name__}")
             case _ as never:
                 assert_never(never)
-        return ()
 
     def say(self, pid: Any, message: object) -> None:
         """Send to a producer that is still known."""

@@ -5,15 +5,14 @@ from __future__ import annotations
 import os
 import select
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING, Any, assert_never, cast
+from typing import Any, assert_never, cast
 
 from actors import commands
+from actors.effect_queue import EffectQueue
+from actors.stage_host import StageHost
 from hermes.stages import effects as fx
-from hermes.stages.effects import Effect, Effects, carry_out
+from hermes.stages.effects import Effect, Effects
 from hermes.stages.producer import Producer
-
-if TYPE_CHECKING:
-    from actors.stage_actor import StageActor
 
 
 class ProducerShell:
@@ -22,9 +21,10 @@ class ProducerShell:
     `on_demand(count)` is told of new demand; events go out through `emit`.
     """
 
-    def __init__(self, actor: StageActor, core: Producer, on_demand: Callable[[int], None]) -> None:
+    def __init__(self, actor: StageHost, core: Producer, on_demand: Callable[[int], None]) -> None:
         self.actor, self.core, self.on_demand = actor, core, on_demand
         self.addresses: dict[int, Any] = {}
+        self.effects = EffectQueue(self.perform)
 
     def on_subscribe(self, msg: commands.Subscribe, sender: Any) -> None:
         """A consumer subscribes."""
@@ -47,9 +47,9 @@ class ProducerShell:
 
     def obey(self, effects: Effects) -> None:
         """Carry effects out."""
-        carry_out(effects, self.perform)
+        self.effects.obey(effects)
 
-    def perform(self, effect: Effect) -> Iterable[Effect]:
+    def perform(self, effect: Effect) -> None:
         """Carry one effect out."""
         me = self.actor.pid
         match effect:
@@ -81,7 +81,6 @@ class ProducerShell:
                 raise TypeError(f"a producer does not {type(effect).__name__}")
             case _ as never:
                 assert_never(never)
-        return ()
 
     def say(self, pid: Any, message: object) -> None:
         """Send to a consumer that is still known."""

@@ -30,18 +30,22 @@ from hermes.exit_code import ExitCode
 from hermes.thespian_fixes import ChildNotStarted
 from supervisors import actions, facts
 from supervisors.calls import Request
-from supervisors.child_spec import ChildSpec
+from supervisors.child_spec import ChildSpec, ChildType, FaultySpecs
 from supervisors.core import SupervisorCore
 from supervisors.exit_reason import ExitKind, ExitReason, FailedToStartChild
 from supervisors.status import SupervisorStatus
 from supervisors.strategy import SupervisorFlags
 
 LONGEST_STOP = 3600.0
+TICK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class StartActor:
-    """What a child spec's `start` holds here: the class and its arguments."""
+    """What a child spec's `start` holds here: the class and its arguments.
+
+    Under simple_one_for_one the child finds those of its own in `args["instance"]`.
+    """
 
     cls: type[HermesActor]
     args: Mapping[str, Any] = field(default_factory=dict)
@@ -49,7 +53,7 @@ class StartActor:
 
 @dataclass(frozen=True, slots=True)
 class Beat:
-    """A child silent for `period` seconds is pinged, after `misses` of them killed."""
+    """A child silent for `period` seconds is pinged, and killed a period after `misses` pings."""
 
     period: float = 2.0
     misses: int = 3
@@ -91,6 +95,7 @@ class Process:
     """A child process this supervisor made."""
 
     id: str
+    is_supervisor: bool
     pid: int
     address: ActorAddress
     heard: float
@@ -106,13 +111,18 @@ class SupervisorActor(HermesActor):
         self.flags: SupervisorFlags = self.args["flags"]
         self.specs: tuple[ChildSpec, ...] = self.args["specs"]
         self.beat: Beat = self.args.get("beat", Beat())
-        self.core: SupervisorCore
+        # Until Begin there is nobody to whom faulty specs could be told.
+        self.core = SupervisorCore(SupervisorFlags(), (), self.now())
         self.processes: dict[int, Process] = {}
+        self.is_told_to_stop = False
 
     def begin(self) -> None:
-        """Start the children; Started follows when all are up."""
-        self.core = SupervisorCore(self.flags, self.specs, self.now())
-        self.start_ticks(1.0)
+        """Start the children; Started follows when all are up, StartRefused if one cannot."""
+        try:
+            self.core = SupervisorCore(self.flags, self.specs, self.now())
+        except FaultySpecs as error:
+            self.refuse_start(str(error))
+        self.start_ticks(min(TICK_S, self.beat.period))
         self.tell(facts.StartRequested())
 
     def tell(self, fact: facts.Fact) -> None:
@@ -123,17 +133,16 @@ class SupervisorActor(HermesActor):
     def perform(self, action: actions.Action) -> None:
         """Carry out one order of the core."""
         match action:
-            case actions.Start(spec=spec, incarnation=incarnation):
-                self.spawn(spec, incarnation)
+            case actions.Start(spec=spec, incarnation=incarnation, args=instance):
+                self.spawn(spec, incarnation, instance)
             case actions.TellToStop(incarnation=incarnation, deadline=deadline):
                 left = math.inf if deadline is None else max(0.0, deadline - self.now())
                 if incarnation in self.processes:
                     address = self.processes[incarnation].address
                     self.send(address, Stop(min(left, LONGEST_STOP)))
-            case actions.Kill(pid=pid, incarnation=incarnation):
-                process = self.processes.get(incarnation)
-                if pid is not None or process is not None:
-                    self.kill_child(pid or (process.pid if process else 0))
+            case actions.Kill(incarnation=incarnation):
+                if incarnation in self.processes:
+                    self.kill_child(self.processes[incarnation].pid)
             case actions.SetTimer(timer=timer, seconds=seconds):
                 self.set_timer(f"core-{timer}", seconds)
             case actions.RetryLater(id=id_, attempt=attempt):
@@ -150,26 +159,30 @@ class SupervisorActor(HermesActor):
             case _ as never:
                 assert_never(never)
 
-    def spawn(self, spec: ChildSpec, incarnation: int) -> None:
+    def spawn(self, spec: ChildSpec, incarnation: int, instance: tuple[object, ...]) -> None:
         """Fork a child and let it begin."""
-        start = spec.start
-        assert isinstance(start, StartActor)
         try:
-            address, pid = self.start_child(spec.id, start.cls, start.args, incarnation)
+            if not isinstance(start := spec.start, StartActor):
+                raise ChildNotStarted(f"{start!r} names no actor to start")
+            args = {**start.args, "instance": instance} if instance else start.args
+            address, pid = self.start_child(spec.id, start.cls, args, incarnation)
         except ChildNotStarted as error:
             reason = ExitReason(ExitKind.ABNORMAL, str(error))
             self.tell(facts.StartFailed(spec.id, incarnation, reason))
             return
-        self.processes[incarnation] = Process(spec.id, pid, address, self.now())
+        is_supervisor = spec.type is ChildType.SUPERVISOR
+        self.processes[incarnation] = Process(spec.id, is_supervisor, pid, address, self.now())
         self.tell(facts.ChildSpawned(spec.id, pid, incarnation))
         self.send(address, Begin())
 
     def leave(self, reason: ExitReason) -> None:
-        """End: all children are down."""
-        if isinstance(reason.detail, FailedToStartChild):
-            self.refuse_start(str(reason))
+        """End, all children are down: in order if told to, else to the parent's concern."""
+        if self.is_told_to_stop:
+            self.exit(ExitCode.NORMAL)
+        elif isinstance(reason.detail, FailedToStartChild):
+            self.refuse_start(str(reason.detail))
         else:
-            self.exit(ExitCode.SHUTDOWN if reason.is_clean else ExitCode.HANDLER_FAILED)
+            self.exit(ExitCode.SHUTDOWN)
 
     def report(self, line: actions.Report) -> None:
         """Log what happened to a child."""
@@ -186,22 +199,27 @@ class SupervisorActor(HermesActor):
 
     # What children say
 
+    def speaker(self, msg: Started | Ignored | StartRefused | Pong) -> Process | None:
+        """Find the child that says this: ports are used again, so a stranger may answer."""
+        process = self.processes.get(msg.incarnation)
+        return process if process is not None and process.pid == msg.pid else None
+
     def receiveMsg_Started(self, msg: Started, _sender: ActorAddress) -> None:
         """A child is up."""
-        process = self.processes.get(msg.incarnation)
+        process = self.speaker(msg)
         if process is not None:
             process.is_up, process.heard = True, self.now()
             self.tell(facts.ChildStarted(process.id, msg.pid, msg.incarnation))
 
     def receiveMsg_Ignored(self, msg: Ignored, _sender: ActorAddress) -> None:
         """A child has nothing to do and ends."""
-        process = self.processes.get(msg.incarnation)
+        process = self.speaker(msg)
         if process is not None:
             self.tell(facts.ChildIgnored(process.id, msg.incarnation))
 
     def receiveMsg_StartRefused(self, msg: StartRefused, _sender: ActorAddress) -> None:
         """A child cannot start."""
-        process = self.processes.get(msg.incarnation)
+        process = self.speaker(msg)
         if process is not None:
             reason = ExitReason(ExitKind.ABNORMAL, msg.reason)
             self.tell(facts.StartFailed(process.id, msg.incarnation, reason))
@@ -216,7 +234,7 @@ class SupervisorActor(HermesActor):
 
     def receiveMsg_Pong(self, msg: Pong, _sender: ActorAddress) -> None:
         """A child is alive."""
-        process = self.processes.get(msg.incarnation)
+        process = self.speaker(msg)
         if process is not None:
             process.heard, process.pings = self.now(), 0
 
@@ -224,6 +242,7 @@ class SupervisorActor(HermesActor):
 
     def stop(self, deadline_s: float) -> None:
         """Stop the children in reverse, then end."""
+        self.is_told_to_stop = True
         deadline = None if deadline_s >= LONGEST_STOP else self.now() + deadline_s
         self.tell(facts.StopRequested(deadline))
 
@@ -255,14 +274,15 @@ class SupervisorActor(HermesActor):
             self.send(asker, Here(msg.path, None, None))
 
     def look_below(self, path: TreePath, child_id: str, asker: ActorAddress) -> None:
-        """Answer for a child, or pass the question on to it."""
-        found = next((p for p in self.processes.values() if p.id == child_id and p.is_up), None)
-        if found is None:
-            self.send(asker, Here(path, None, None))
-        elif len(path) == len(self.path) + 1:
-            self.send(asker, Here(path, found.address, found.pid))
+        """Answer for a child, or pass the question on to the supervisor that it is."""
+        child = next((p for p in self.processes.values() if p.id == child_id), None)
+        is_last = len(path) == len(self.path) + 1
+        if child is not None and is_last and child.is_up:
+            self.send(asker, Here(path, child.address, child.pid))
+        elif child is not None and not is_last and child.is_supervisor:
+            self.send(child.address, Whereis(path, asker))
         else:
-            self.send(found.address, Whereis(path, asker))
+            self.send(asker, Here(path, None, None))
 
     def on_timer(self, name: str) -> None:
         """A timer of the core is due."""

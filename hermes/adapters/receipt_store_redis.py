@@ -107,7 +107,8 @@ return cmsgpack.pack(accept(carrier, items))
 """,
 )
 
-# item = {id, source, destination, inbound, final, keys, forms}; gives an array of targets (as stored) and nils
+# item = {id, source, destination, inbound, final, keys, forms}; gives an array of targets as they
+# are stored, and nils
 RECEIPT: Final = Script(
     AGREE,
     r"""

@@ -82,7 +82,7 @@ async def test_a_server_that_is_not_there_is_waited_for_and_named() -> None:
 
 async def test_a_store_that_is_not_there_says_so() -> None:
     async with PostgresPool("postgresql://x@127.0.0.1:1/x", timeout_s=0.2) as pool:
-        with pytest.raises(StoreUnavailable, match="127.0.0.1"):
+        with pytest.raises(StoreUnavailable, match=r"127\.0\.0\.1"):
             await PostgresStores(pool).messages.page("acme", 1)
 
 
