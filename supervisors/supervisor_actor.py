@@ -37,7 +37,6 @@ from supervisors.status import SupervisorStatus
 from supervisors.strategy import SupervisorFlags
 
 LONGEST_STOP = 3600.0
-TICK_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,10 +107,8 @@ class SupervisorActor(HermesActor):
 
     def __init__(self, requirements: Mapping[str, Any] | None = None) -> None:
         super().__init__(requirements)
-        self.flags: SupervisorFlags = self.args["flags"]
-        self.specs: tuple[ChildSpec, ...] = self.args["specs"]
         self.beat: Beat = self.args.get("beat", Beat())
-        # Until Begin there is nobody to whom faulty specs could be told.
+        # Until Begin there is nobody to be told of faulty specs.
         self.core = SupervisorCore(SupervisorFlags(), (), self.now())
         self.processes: dict[int, Process] = {}
         self.is_told_to_stop = False
@@ -119,10 +116,10 @@ class SupervisorActor(HermesActor):
     def begin(self) -> None:
         """Start the children; Started follows when all are up, StartRefused if one cannot."""
         try:
-            self.core = SupervisorCore(self.flags, self.specs, self.now())
+            self.core = SupervisorCore(self.args["flags"], self.args["specs"], self.now())
         except FaultySpecs as error:
             self.refuse_start(str(error))
-        self.start_ticks(min(TICK_S, self.beat.period))
+        self.start_ticks(min(1.0, self.beat.period))
         self.tell(facts.StartRequested())
 
     def tell(self, fact: facts.Fact) -> None:
@@ -176,7 +173,7 @@ class SupervisorActor(HermesActor):
         self.send(address, Begin())
 
     def leave(self, reason: ExitReason) -> None:
-        """End, all children are down: in order if told to, else to the parent's concern."""
+        """End: all children are down, as the parent told or because this supervisor gave up."""
         if self.is_told_to_stop:
             self.exit(ExitCode.NORMAL)
         elif isinstance(reason.detail, FailedToStartChild):
@@ -200,7 +197,7 @@ class SupervisorActor(HermesActor):
     # What children say
 
     def speaker(self, msg: Started | Ignored | StartRefused | Pong) -> Process | None:
-        """Find the child that says this: ports are used again, so a stranger may answer."""
+        """Find the child that says this; ports are used again, so a stranger may answer."""
         process = self.processes.get(msg.incarnation)
         return process if process is not None and process.pid == msg.pid else None
 

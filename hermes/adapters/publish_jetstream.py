@@ -107,8 +107,10 @@ class JetStreamPublisher:
                 if attempt + 1 == TRIES or not await self._connected(1.0):
                     return [error] * len(items)
                 continue
-            except HermesError as error:
+            except StoreUnavailable as error:
                 return [error] * len(items)
+            except (HermesBug, StreamMissing):
+                break  # one of them is to blame, not all
             if answer.error is None and answer.count == len(items):
                 first = answer.seq - answer.count + 1
                 return [PubAck(answer.stream, first + i) for i in range(len(items))]
@@ -119,22 +121,21 @@ class JetStreamPublisher:
 
     async def _commit(self, items: Sequence[Publication]) -> PubAnswer:
         batch = uuid.uuid4().hex
-        last = len(items)
-        futures: list[asyncio.Future[Msg]] = []
-        for sequence, (subject, data, msg_id) in enumerate(items, 1):
-            headers = {
+
+        def headers(sequence: int, msg_id: str) -> dict[str, str]:
+            return {
                 "Nats-Batch-Id": batch,
                 "Nats-Batch-Sequence": str(sequence),
                 "Nats-Msg-Id": msg_id,
             }
-            if sequence == last:
-                headers["Nats-Batch-Commit"] = "1"
-                futures.append(await self._mux.post(subject, data, headers))
-            else:
-                await self._mux.send(subject, data, headers)
-        answer = await futures[0]
+
+        for sequence, (subject, data, msg_id) in enumerate(items[:-1], 1):
+            await self._mux.send(subject, data, headers(sequence, msg_id))
+        subject, data, msg_id = items[-1]
+        commit = {**headers(len(items), msg_id), "Nats-Batch-Commit": "1"}
+        answer = await self._mux.request(subject, data, commit)
         if is_no_responders(answer):
-            raise StreamMissing(items[-1].subject)
+            raise StreamMissing(subject)
         return ANSWERS.decode(answer.data)
 
     async def _singly(self, items: Sequence[Publication]) -> list[PublishResult]:

@@ -9,7 +9,7 @@ orphan:{carrier}:<key> is a list of receipts, one under each notation of its id.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 import msgspec
@@ -142,7 +142,7 @@ for index, item in ipairs(items) do
   if value and final then
     shorten(dlr .. owner)
     if alias then shorten(dlr .. alias) end
-  elseif not value then
+  elseif not value and orphan_ttl > 0 then
     local packed = cmsgpack.pack({inbound, id, source, destination, final, keys, forms})
     for _, key in ipairs(keys) do
       redis.call('LREM', orphan .. key, 0, packed)
@@ -172,6 +172,7 @@ ALLOWED: Final[Mapping[str, frozenset[IdForm]]] = {
     "dec-hex": EVERY_FORM - {IdForm.HEX_TO_DEC},
 }
 
+KeysOf = Callable[[str], tuple[list[str], list[str]]]
 AcceptedItem = tuple[str, str | None, msgspec.Raw, int]
 
 
@@ -193,6 +194,8 @@ class RedisReceiptStore:
         self._id_forms = id_forms or {}
         self._orphan_ttl_s = orphan_ttl_s
         self._settled_ttl_s = settled_ttl_s or 0
+        # carriers whose last batch of receipts repeated every id as it was
+        self._repeats: dict[str, bool] = {}
 
     async def accepted(self, carrier: str, items: Sequence[Accepted]) -> list[OrphanMatch]:
         """See `ReceiptStore.accepted`."""
@@ -219,30 +222,54 @@ class RedisReceiptStore:
 
     async def receipt(self, carrier: str, items: Sequence[Receipt]) -> list[Target | None]:
         """See `ReceiptStore.receipt`."""
-        allowed = ALLOWED[self._id_forms.get(carrier, "learn")]
+        if not self._repeats.get(carrier, True):
+            found = await self._look(carrier, items, self._in_all_forms(carrier), keep=True)
+        else:
+            # forms cost more than the rest of a receipt: only for those that are not as they were
+            found = await self._look(carrier, items, as_it_is, keep=False)
+            missing = [place for place, target in enumerate(found) if target is None]
+            rest = await self._look(
+                carrier, [items[i] for i in missing], self._in_all_forms(carrier), keep=True
+            )
+            for place, target in zip(missing, rest, strict=True):
+                found[place] = target
+        self._repeats[carrier] = all(
+            target is not None and target.carrier_message_id == item.id
+            for target, item in zip(found, items, strict=True)
+        )
+        return found
+
+    async def _look(
+        self, carrier: str, items: Sequence[Receipt], keys_of: KeysOf, *, keep: bool
+    ) -> list[Target | None]:
+        if not items:
+            return []
         batch: list[tuple[str, str, str, str, bool, list[str], list[str]]] = []
         for message_id, source, destination, inbound, is_final in items:
+            keys, labels = keys_of(message_id)
+            addresses = digits(source), digits(destination)
+            batch.append((message_id, *addresses, inbound, is_final, keys, labels))
+        payload = PACK.encode((self._orphan_ttl_s if keep else 0, batch))
+        return TARGETS.decode(await self._memory.run(RECEIPT, dlr_prefix(carrier), payload))
+
+    def _in_all_forms(self, carrier: str) -> KeysOf:
+        allowed = ALLOWED[self._id_forms.get(carrier, "learn")]
+
+        def keys_of(message_id: str) -> tuple[list[str], list[str]]:
             keys = [key for key in forms(message_id) if key.form in allowed]
-            batch.append(
-                (
-                    message_id,
-                    digits(source),
-                    digits(destination),
-                    inbound,
-                    is_final,
-                    [key.key for key in keys],
-                    [LEARNED[key.form] for key in keys],
-                )
-            )
-        answer = await self._memory.run(
-            RECEIPT, dlr_prefix(carrier), PACK.encode((self._orphan_ttl_s, batch))
-        )
-        return TARGETS.decode(answer)
+            return [key.key for key in keys], [LEARNED[key.form] for key in keys]
+
+        return keys_of
 
     async def learned_form(self, carrier: str) -> IdForm | None:
         """See `ReceiptStore.learned_form`."""
         found = await self._memory.command("GET", f"id-form:{{{carrier}}}")
         return None if found is None else IdForm(found.decode())
+
+
+def as_it_is(message_id: str) -> tuple[list[str], list[str]]:
+    """Give the only key of an id as it is, and what is learned where it only matches otherwise."""
+    return [message_id], [LEARNED[IdForm.AS_IS]]
 
 
 def dlr_prefix(carrier: str) -> str:

@@ -188,7 +188,8 @@ class DemandPuller(Protocol):
     async def pull(self, durable: str, n: int, expires_s: float | None = None) -> None:
         """Ask for n more: what is there now (None), or whatever comes within `expires_s`.
 
-        A pull without `expires_s` must be the durable's only open one. Raises StoreUnavailable
+        A pull without `expires_s` must be the durable's only open one; while the durable has as
+        much unacknowledged as it may, it stays open for 2 s at most. Raises StoreUnavailable
         while there is no connection (nothing is asked then), HermesBug on misuse.
         """
         ...

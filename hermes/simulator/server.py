@@ -86,7 +86,7 @@ class Simulator:
             self.control_port = await self._start_control(centre)
 
     async def _start_control(self, centre: MessageCentre) -> int:
-        # aiohttp takes three quarters of the start time: not loaded when it is not used
+        # half of the start time and a third of the memory: not loaded when it is not used
         from aiohttp import web  # noqa: PLC0415
 
         from hermes.simulator.control import LOOPBACK, Control  # noqa: PLC0415

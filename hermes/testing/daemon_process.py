@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import http.client
 import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -41,6 +43,20 @@ SCALED: Mapping[str, str] = {
 
 class DidNotStart(Exception):
     """The daemon ended or said nothing before it was ready; holds its output."""
+
+
+class UnixConnection(http.client.HTTPConnection):
+    """HTTP over a unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=10)
+        self.path = path
+
+    def connect(self) -> None:
+        """Connect to the socket instead of a port."""
+        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
 
 
 @dataclass
@@ -120,16 +136,26 @@ class DaemonProcess:
         """The demo key."""
         return (self.data / "demo-key").read_text().strip()
 
+    def admin(self, route: str) -> dict[str, Any] | None:
+        """Ask the admin socket; None when nobody answers."""
+        connection = UnixConnection(f"{self.wiring['socket_dir']}/admin.sock")
+        try:
+            connection.request("GET", route)
+            found: dict[str, Any] = json.loads(connection.getresponse().read())
+        except (OSError, http.client.HTTPException, ValueError):
+            return None
+        else:
+            return found
+        finally:
+            connection.close()
+
     def tree(self) -> dict[str, Any]:
-        """What `hermes tree --json` says."""
-        answer = self.run("tree", "--json")
-        found: dict[str, Any] = json.loads(answer.stdout)
-        return found
+        """What `hermes tree --json` says; empty when nobody answers."""
+        return self.admin("/v1/tree") or {"path": "", "children": []}
 
     def simulator_log(self) -> list[dict[str, Any]]:
         """Every line the simulated carrier wrote, whole lines only."""
-        text = (self.data / "log" / "simulator.jsonl").read_text()
-        return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+        return read_lines(self.data / "log" / "simulator.jsonl")
 
     def pids(self) -> set[int]:
         """Every live process that is this daemon's: its environment names the data directory."""
@@ -163,12 +189,12 @@ def pause(seconds: float) -> None:
 
 @contextmanager
 def running_daemon(
-    env: Mapping[str, str] | None = None, *, start: bool = True
+    env: Mapping[str, str] | None = None, *, start: bool = True, config: Path | None = None
 ) -> Iterator[DaemonProcess]:
     """Run a daemon in a directory of its own, and remove both afterwards."""
     place = Path(tempfile.mkdtemp(prefix="hermes-"))
     place.chmod(0o755)
-    daemon = DaemonProcess(place / "data", dict(env or {}))
+    daemon = DaemonProcess(place / "data", dict(env or {}), config=config)
     try:
         if start:
             daemon.start()
@@ -229,18 +255,22 @@ class Client:
         """Wait until every accepted message is final; give them all. Raises TimeoutError."""
         final: dict[str, dict[str, Any]] = {}
         async with asyncio.timeout(within_s):
-            while len(final) < len(self.accepted):
-                for name in [n for n in self.accepted if n not in final]:
-                    try:
-                        view = await self.view(name)
-                    except (aiohttp.ClientError, OSError):
-                        await asyncio.sleep(0.1)
-                        break
-                    if view.get("state") in FINAL:
-                        final[name] = view
-                    else:
-                        await asyncio.sleep(0.05)
+            while left := [name for name in self.accepted if name not in final]:
+                if not await self.look(left, final):
+                    await asyncio.sleep(0.05)
         return final
+
+    async def look(self, names: list[str], final: dict[str, dict[str, Any]]) -> bool:
+        """Note which of the messages are final; stop at the first that is not."""
+        for name in names:
+            try:
+                view = await self.view(name)
+            except (aiohttp.ClientError, OSError):
+                return False
+            if view.get("state") not in FINAL:
+                return False
+            final[name] = view
+        return True
 
 
 @asynccontextmanager
@@ -250,3 +280,62 @@ async def client_of(daemon: DaemonProcess) -> AsyncIterator[Client]:
     connector = aiohttp.TCPConnector(limit=100)
     async with aiohttp.ClientSession(headers=headers, connector=connector) as session:
         yield Client(session, daemon.url)
+
+
+@dataclass
+class CarrierProcess:
+    """A simulated carrier that is nobody's child but the test's: no kill of a daemon ends it."""
+
+    place: Path
+    process: subprocess.Popen[str]
+    port: int
+    control: str
+
+    @property
+    def log_file(self) -> Path:
+        """Every PDU, as JSON lines."""
+        return self.place / "carrier.jsonl"
+
+    def log(self) -> list[dict[str, Any]]:
+        """Every line so far, whole lines only."""
+        return read_lines(self.log_file)
+
+    def configure(self, window: int = 10, carrier: str = "sim", **more: str) -> Path:
+        """Write a configuration folder that has this carrier alone; give it."""
+        folder = self.place / "config"
+        (folder / "carriers").mkdir(parents=True, exist_ok=True)
+        extra = "".join(f"{key} = {value}\n" for key, value in more.items())
+        (folder / "carriers" / f"{carrier}.toml").write_text(
+            f'[[carrier]]\nid = "{carrier}"\ndefault_sender = "Hermes"\n{extra}'
+            f'[[carrier.bind]]\nid = "1"\nhost = "127.0.0.1"\nport = {self.port}\n'
+            f'system_id = "hermes"\nwindow = {window}\ntls = {{ insecure = true }}\n'
+        )
+        return folder
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Read JSON lines, leaving out a last one that is half written."""
+    text = path.read_text() if path.exists() else ""
+    return [json.loads(line) for line in text.splitlines(keepends=True) if line.endswith("\n")]
+
+
+@contextmanager
+def running_carrier(**options: float | str) -> Iterator[CarrierProcess]:
+    """Run `python -m hermes.simulator` with options such as latency_ms=30."""
+    place = Path(tempfile.mkdtemp(prefix="hermes-carrier-"))
+    argv = [sys.executable, "-m", "hermes.simulator", "--port", "0", "--control-port", "0"]
+    argv += ["--log", str(place / "carrier.jsonl")]
+    for name, value in options.items():
+        argv += [f"--{name.replace('_', '-')}", str(value)]
+    process = subprocess.Popen(argv, stdout=subprocess.PIPE, text=True)  # noqa: S603 - our own
+    try:
+        assert process.stdout is not None
+        words = dict(word.partition("=")[::2] for word in process.stdout.readline().split())
+        port = int(words["smpp"].rpartition(":")[2])
+        yield CarrierProcess(place, process, port, words["control"])
+    finally:
+        process.terminate()
+        process.wait(10)
+        if process.stdout is not None:
+            process.stdout.close()
+        shutil.rmtree(place, ignore_errors=True)

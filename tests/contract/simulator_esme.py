@@ -1,4 +1,4 @@
-"""A small ESME for driving the simulator, and the simulator as fixture-ready helpers."""
+"""A small ESME that drives the simulator, and a running simulator with its control API."""
 
 from __future__ import annotations
 

@@ -56,10 +56,11 @@ def nats_url(public_dir: Callable[[], Path]) -> Iterator[str]:
 
 @dataclass
 class Host:
-    """A belt and its administration; `settings` again for belts of other settings."""
+    """A belt, its administration, and a connection as another process would have one."""
 
     belt: Belt
     admin: BeltAdmin
+    elsewhere: Belt
 
 
 @pytest.fixture(params=["memory", pytest.param("jetstream", marks=pytest.mark.services)])
@@ -67,17 +68,18 @@ async def host(request: pytest.FixtureRequest) -> AsyncIterator[Host]:
     if request.param == "memory":
         streams = MemoryStreams(SETTINGS)
         await streams.ensure([ACME])
-        yield Host(MemoryBelt(streams), streams)
+        yield Host(MemoryBelt(streams), streams, MemoryBelt(streams))
         return
-    belt = await JetStream.connect(
-        request.getfixturevalue("nats_url"), name="test", settings=SETTINGS, timeout_s=10
-    )
+    url = request.getfixturevalue("nats_url")
+    belt = await JetStream.connect(url, name="test", settings=SETTINGS, timeout_s=10)
+    elsewhere = await JetStream.connect(url, name="other", settings=SETTINGS, timeout_s=10)
     admin = JetStreamAdmin(belt.mux, SETTINGS)
     await admin.ensure([ACME])
-    yield Host(belt, admin)
+    yield Host(belt, admin, elsewhere)
     for stream in (INTAKE, EVENTS, DEAD, "JOBS_acme"):
         await belt.mux.request(f"$JS.API.STREAM.DELETE.{stream}", b"")
     await belt.close()
+    await elsewhere.close()
 
 
 @dataclass
@@ -119,6 +121,17 @@ async def test_what_is_published_is_pulled_with_its_sequence_and_leaves_on_ack(h
     assert puller.outstanding("otp") == 0
     assert await host.admin.live("JOBS_acme", [stored.seq, stored.seq + 1]) == {stored.seq}
     await host.belt.ack(job.reply)
+    await gone(host, "JOBS_acme", stored.seq)
+
+
+async def test_a_reply_subject_acknowledges_from_another_process(host: Host) -> None:
+    stored = await host.belt.publish(OTP, b"hello", "a.0.0")
+    came = Came()
+    puller = await host.belt.pull_by_demand("JOBS_acme", came.item, came.short)
+    await puller.pull("otp", 1)
+    await came.until(items=1)
+    await host.elsewhere.progress(came.items[0].reply)
+    await host.elsewhere.ack(came.items[0].reply)
     await gone(host, "JOBS_acme", stored.seq)
 
 

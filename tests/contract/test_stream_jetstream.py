@@ -110,6 +110,12 @@ async def test_a_message_above_the_limit_of_the_server_is_our_fault(belt: JetStr
         await belt.publish(OTP, b"x" * (2**20 + 1), "big")
 
 
+async def test_one_message_too_large_does_not_take_its_batch_with_it(belt: JetStream) -> None:
+    too_large = Publication(OTP, b"x" * (2**20 + 1), "big")
+    results = await belt.publish_batch([*jobs(OTP, "a"), too_large, *jobs(OTP, "b")])
+    assert [type(r) for r in results] == [PubAck, HermesBug, PubAck]
+
+
 async def test_a_wrong_token_is_told_to_the_operator(server: ServiceRunner) -> None:
     host = server.endpoints.nats_url.rpartition("@")[2]
     with pytest.raises(BeltRefusedLogin):

@@ -18,6 +18,7 @@ from hermes.simulator.receipt import (
 )
 from hermes.smpp.decode import decode
 from hermes.smpp.pdu import Pdu
+from hermes.smpp.receipt_text import FINAL, is_receipt, parse_receipt
 
 SUBMIT = Pdu(
     4,
@@ -72,6 +73,16 @@ def test_a_receipt_in_tlvs_has_no_text() -> None:
     pdu = decode(receipt_frame(sent(Stat.DELIVRD), ReceiptForm.tlv))
     assert pdu.octets("short_message") == b""
     assert pdu.tlvs == ((0x001E, b"77\0"), (0x0427, b"\x02"))
+
+
+@pytest.mark.parametrize("form", ReceiptForm)
+@pytest.mark.parametrize("stat", Stat)
+def test_the_reader_of_receipts_understands_every_one(stat: Stat, form: ReceiptForm) -> None:
+    pdu = decode(receipt_frame(sent(stat, "hello"), form))
+    assert is_receipt(pdu)
+    read = parse_receipt(pdu)
+    assert (read.id, read.stat) == ("77", stat)
+    assert read.final == (stat in FINAL)
 
 
 def test_a_character_outside_latin_1_does_not_break_the_receipt() -> None:
