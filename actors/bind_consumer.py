@@ -8,8 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from hermes.adapters.inbound_store_postgres import PostgresInboundStore
-
 from actors.bind_inbound import InboundSide, Place
 from actors.bind_job import Witness
 from actors.bind_outcomes import Outside
@@ -21,6 +19,7 @@ from actors.producer_shell import ProducerShell
 from actors.stage_actor import StageActor
 from actors.stores import open_belt, open_ledger, open_memory
 from hermes.adapters.claims_redis import RedisClaims, RedisLeases
+from hermes.adapters.inbound_store_postgres import PostgresInboundStore
 from hermes.adapters.receipt_store_redis import RedisReceiptStore
 from hermes.core.carrier import Bind, Carrier
 from hermes.core.errors import StoreUnavailable
@@ -67,12 +66,15 @@ class BindConsumer(StageActor):
         self.memory = await open_memory(self.wiring, self.name)
         self.pool = await open_ledger(self.wiring, self.name)
         self.leases = RedisLeases(self.memory)
+        settled_ttl = round(self.wiring.settings.redis.settled_ttl)
         source = Source(self.wiring.host, self.name, self.boot)
         sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
         outside = Outside(
-            RedisClaims(self.memory),
+            RedisClaims(self.memory, settled_ttl),
             self.leases,
-            RedisReceiptStore(self.memory, {self.carrier.id: self.carrier.id_form}),
+            RedisReceiptStore(
+                self.memory, {self.carrier.id: self.carrier.id_form}, settled_ttl_s=settled_ttl
+            ),
             self.belt,
             sink,
             self.clock,

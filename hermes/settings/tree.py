@@ -45,6 +45,7 @@ class Redis(Section, frozen=True):
     bin: str | None = None
     lease: Seconds = 10.0
     lease_renew: Seconds = 2.0
+    settled_ttl: Seconds = 1800.0
 
 
 class Postgres(Section, frozen=True):

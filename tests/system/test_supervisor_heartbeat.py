@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,8 +45,10 @@ def test_child_whose_loop_hangs_is_killed_and_comes_back(
     with running_host(tmp_path) as host:  # here: actors inherit this stderr
         tree = plant(host, specs.leaf("a", LoopChild), specs.leaf("b", LoopChild), beat=QUICK_BEAT)
         hung, sibling = tree.pid("a"), tree.pid("b")
+        began = time.monotonic()
         tree.tell(Hang(), "a")
         tree.wait_for_restart(hung, "a")
+        assert time.monotonic() - began < 3.0
         assert tree.child("a").last_exit == KILLED
         assert tree.pid("b") == sibling
     assert f'"child": "a", "child_pid": {hung}, "event": "child.hung"' in capfd.readouterr().err
