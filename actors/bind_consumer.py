@@ -113,6 +113,7 @@ class BindConsumer(StageActor):
             self.session.hold_forever(),
             self.submits.submit_forever(),
             self.submits.outcomes.settle_forever(),
+            self.submits.outcomes.tell_forever(),
             self.inbound.store_forever(),
             self.hold_jobs(),
             self.hold_lease(),

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from uuid_utils.compat import uuid7
 
+from hermes import crash
 from hermes.core.errors import StoreUnavailable
 from hermes.ports.inbound_store import Inbound as InboundRow
 from hermes.ports.inbound_store import InboundStore
@@ -91,12 +92,14 @@ class InboundSide:
             self.refused += len(batch)
             self.answer(batch, TEMPORARY)
             return
+        crash.at("after_inbound", len(batch))
         self.answer(batch, STORED)
         self.emit(rows)
 
     def answer(self, batch: list[tuple[Inbound, Link]], status: int) -> None:
         """Answer each with its own sequence number."""
         self.unanswered -= len(batch)
+        crash.at("before_deliver_resp", len(batch))
         for inbound, link in batch:
             link.answer(inbound, status)
 

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 
 from actors.bind_job import HeldJob, Witness
 from actors.event_sink import EventSink
+from hermes import crash
 from hermes.core.carrier import Carrier
 from hermes.core.claim import ACCEPTED, NEW, REFUSED, WRITTEN, Claim
 from hermes.core.errors import StoreUnavailable
@@ -64,39 +65,61 @@ class Outcomes:
         self.carrier, self.witness, self.out, self.forget = carrier, witness, outside, forget
         self.overrides = overrides_of(carrier.status_map)
         self.results: deque[Result] = deque()
+        self.settled: list[tuple[Result, ...]] = []
+        self.orphans: list[OrphanMatch] = []
+        self.unsettled = 0
+        self.untold = 0
         self.came = asyncio.Event()
+        self.ready = asyncio.Event()
+        self.on_settled: Callable[[], None] = lambda: None
         self.accepted_count = 0
-        self.busy = False
 
     @property
     def is_idle(self) -> bool:
-        """Say whether everything that ended is settled and acknowledged."""
-        return not self.results and not self.busy
+        """Say whether everything that ended is settled, told and acknowledged."""
+        return self.unsettled == 0 and self.untold == 0
 
     def add(self, result: Result) -> None:
-        """A submit ended."""
+        """A submit ended. Until memory knows, it counts as in flight: a crash would repeat it."""
         self.results.append(result)
+        self.unsettled += 1
+        self.untold += 1
         self.came.set()
 
     async def settle_forever(self) -> None:
-        """Settle outcomes in batches: memory first, then events, then the acks."""
+        """Write outcomes into memory as they come; those that come meanwhile are the next batch."""
         while True:
             await self.came.wait()
             self.came.clear()
-            await asyncio.sleep(GATHER)
-            batch = [self.results.popleft() for _ in range(len(self.results))]
-            self.busy = True
-            await self.settle(batch)
-            self.busy = False
+            batch = tuple(self.results)
+            self.results.clear()
+            self.orphans += await self.remember([s for r in batch for s in self.settlement(r)])
+            crash.at("after_correlation", len(batch))
+            self.unsettled -= len(batch)
+            self.settled.append(batch)
+            self.ready.set()
+            self.on_settled()
 
-    async def settle(self, batch: list[Result]) -> None:
-        """Settle one batch, for as long as memory and belt take."""
-        orphans = await self.remember([s for r in batch for s in self.settlement(r)])
+    async def tell_forever(self) -> None:
+        """Tell what is settled, fifty or five milliseconds at a time, then acknowledge."""
+        while True:
+            await self.ready.wait()
+            self.ready.clear()
+            await asyncio.sleep(GATHER)
+            batch = [result for part in self.settled for result in part]
+            orphans, self.settled, self.orphans = self.orphans, [], []
+            await self.tell(batch, orphans)
+            self.untold -= len(batch)
+
+    async def tell(self, batch: list[Result], orphans: list[OrphanMatch]) -> None:
+        """Store the events of a batch, for as long as the belt takes, and ack its jobs."""
         events = [self.event_of(result) for result in batch]
         events += [self.event_of_orphan(orphan) for orphan in orphans]
         await self.out.sink.store(events)
+        crash.at("after_event", len(batch))
         for event in events:
             self.out.metrics.messages.labels("sms", self.carrier.id, event.kind).inc()
+        crash.at("before_ack", len(batch))
         await self.ack([result.held for result in batch])
 
     async def remember(self, settlements: list[Settlement]) -> list[OrphanMatch]:

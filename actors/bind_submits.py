@@ -17,6 +17,7 @@ from actors.bind_outcomes import (
     Result,
     settled_of,
 )
+from hermes import crash
 from hermes.core.carrier import Carrier
 from hermes.core.claim import ACCEPTED, REFUSED, Act, Claim, next_act
 from hermes.core.errors import StoreUnavailable, Unreadable
@@ -34,6 +35,7 @@ from hermes.smpp.status import StatusClass, classify
 from hermes.smpp.submit import CannotSend, submits_of
 
 MOST_LATE = 1000
+WRITTEN = 0.01
 
 
 class Submits:
@@ -49,6 +51,7 @@ class Submits:
         self.outgoing: deque[HeldJob] = deque()
         self.late: dict[str, HeldJob] = {}
         self.outcomes = Outcomes(carrier, witness, outside, self.forget)
+        self.outcomes.on_settled = self.wake_up
         self.buried: list[tuple[Delivery, str]] = []
         self.claiming = 0
         self.in_flight = 0
@@ -84,6 +87,10 @@ class Submits:
         self.out.metrics.dead.labels(delivery.stream).inc()
         self.buried.append((delivery, str(error)))
 
+    def wake_up(self) -> None:
+        """Look again: credit, jobs or memory changed."""
+        self.wake.set()
+
     def forget(self, attempt: str) -> None:
         """A job is done with."""
         self.held.pop(attempt, None)
@@ -104,7 +111,7 @@ class Submits:
                 await self.bury_all()
             if self.link is None or self.stopping or self.out.sink.is_refused:
                 continue
-            room = self.link.credit - len(self.outgoing)
+            room = self.link.credit - len(self.outgoing) - self.outcomes.unsettled
             batch = self.ready.take(room) if room > 0 else []
             if batch:
                 await self.claim(batch)
@@ -145,6 +152,7 @@ class Submits:
         self.pacing.on_submit(now)
         self.in_flight += 1
         future = link.submit(WirePdu(frame, held.attempt))
+        asyncio.get_running_loop().call_later(WRITTEN, crash.at, "after_write")
         future.add_done_callback(lambda done: self.on_done(held, done))
 
     def on_done(self, held: HeldJob, done: asyncio.Future[SubmitResult]) -> None:
@@ -154,6 +162,7 @@ class Submits:
             asyncio.CancelledError() if done.cancelled() else done.exception()
         )
         answer = None if error is not None else done.result()
+        crash.at("after_resp")
         if answer is not None and self.on_answer(held, answer):
             self.wake.set()
             return
@@ -212,6 +221,7 @@ class Submits:
             return
         finally:
             self.claiming -= len(batch)
+        crash.at("after_claim", len(batch))
         told: list[Event] = []
         done: list[HeldJob] = []
         for held in batch:

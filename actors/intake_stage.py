@@ -12,6 +12,7 @@ from actors.bind_job import Witness
 from actors.event_sink import EventSink
 from actors.stage_actor import StageActor
 from actors.stores import admin_of, ensure_belt, open_belt, open_ledger, timing
+from hermes import crash
 from hermes.adapters.attempt_store_postgres import PostgresAttemptStore
 from hermes.core.carrier import Carrier
 from hermes.core.errors import HermesError, StoreUnavailable, Unreadable
@@ -110,6 +111,7 @@ class IntakeStage(StageActor):
             messages.setdefault(message.id, (delivery, message))
         offers = [self.offer(message) for _, message in messages.values()]
         results = await self.store.take_in(offers) if offers else []
+        crash.at("after_intake", len(offers))
         go: list[tuple[Delivery, Message, Taken]] = []
         for result in results:
             delivery, message = messages[result.message]
@@ -140,6 +142,7 @@ class IntakeStage(StageActor):
         """Put jobs on the belt and note where they lie; give what may be acknowledged."""
         publications = [self.publication(message, taken) for _, message, taken in go]
         results = await self.belt.publish_batch(publications) if go else []
+        crash.at("after_jobs", len(publications))
         places: list[JobPlace] = []
         parkings: list[Parking] = []
         done: list[str] = []

@@ -10,6 +10,7 @@ import msgspec
 
 from actors.stage_actor import StageActor
 from actors.stores import ensure_belt, open_belt, open_ledger, timing
+from hermes import crash
 from hermes.adapters.event_store_postgres import PostgresEventStore
 from hermes.core.carrier import Carrier
 from hermes.core.errors import HermesError, StoreUnavailable, Unreadable
@@ -83,6 +84,7 @@ class RecorderConsumer(StageActor):
             except Unreadable as error:
                 await self.bury(delivery, error)
         applied = await self.apply(events, batch)
+        crash.at("after_outcome", len(events))
         for bad in applied.bad:
             await self.bury_event(bad)
         self.recorded += applied.new

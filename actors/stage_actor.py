@@ -20,6 +20,7 @@ from actors.commands import (
 from actors.consumer_shell import ConsumerShell
 from actors.io_loop import AsyncActor
 from actors.producer_shell import ProducerShell
+from hermes import crash
 from hermes.actor_messages import Here, TreePath, Whereis
 from hermes.metrics import Metrics, Pusher
 from hermes.settings.wiring import Wiring
@@ -46,6 +47,7 @@ class StageActor(AsyncActor):
 
     def start_metrics(self) -> None:
         """Begin to push snapshots; first thing in `on_begin`."""
+        crash.arm(self.wiring.run_dir)
         self.metrics = Metrics()
         self.metrics.actor_up.labels(self.name).set(1)
         pusher = Pusher(self.wiring.metrics_socket, self.name, self.metrics)

@@ -166,6 +166,8 @@ def _out_of_range(event: Event) -> str:
         return f"step {event.step}, attempt {event.attempt_n}: out of range"
     if not (0 <= (event.segment or 0) < MAX_SEGMENTS and 1 <= event.segments <= MAX_SEGMENTS):
         return f"segment {event.segment} of {event.segments}: at most {MAX_SEGMENTS}"
+    if event.at.tzinfo is None or (event.retry_at is not None and event.retry_at.tzinfo is None):
+        return f"at {event.at}: a time without its zone"
     return ""
 
 

@@ -127,6 +127,8 @@ class Rest:
     """Nothing is left to do: stop the clock."""
 
 
+Move = Admit | Republish | Resend | Conclude | Rest
+
 EXPIRED: Final = Reason("expired", "not handed to a carrier before it expired")
 OUTCOME_UNKNOWN: Final = Reason("outcome_unknown", "the carrier's answer to the submit was lost")
 NO_RECEIPT: Final = Reason("no_receipt", "the carrier sent no receipt in time")

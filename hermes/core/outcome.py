@@ -282,6 +282,9 @@ class Tally:
         while len(self.states) > count and self.states[-1] is None:
             del self.states[-1], self.ids[-1], self.reasons[-1]
 
+    def _is_blank(self) -> bool:
+        return self.states.count(None) == len(self.states)
+
     def attempt_after(self) -> Attempt:
         """Give the attempt with all that was told."""
         if not self.is_touched:
@@ -300,7 +303,7 @@ class Tally:
             carrier=self.carrier,
             bind=self.place[0] or None,
             host=self.place[1] or None,
-            segment_states=tuple(self.states),
+            segment_states=None if self._is_blank() else tuple(self.states),
             segment_ids=tuple(self.ids) if any(self.ids) else None,
             segment_reasons=tuple(self.reasons) if any(self.reasons) else None,
             sent_at=self.sent_at,

@@ -25,6 +25,7 @@ from hermes.core.job import Job
 from hermes.core.message import Message
 from hermes.core.outcome import MessageRow, Rules, fold
 from hermes.core.plan import Plan
+from hermes.core.state import FINAL_MESSAGE
 from hermes.core.units import Reason
 
 
@@ -121,6 +122,8 @@ class Sweep:
         Attempts that are new come last.
         """
         row, message = swept.row(), swept.message()
+        if row.state in FINAL_MESSAGE:
+            return row, tuple(replace(a, next_at=None, next_action=None) for a in attempts)
         rows = list(attempts)
         for attempt in due:
             index = next(

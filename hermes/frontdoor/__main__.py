@@ -14,7 +14,7 @@ import structlog
 import uvloop
 from aiohttp import web
 
-from hermes import logs
+from hermes import crash, logs
 from hermes.adapters.message_store_postgres import PostgresMessageStore
 from hermes.adapters.postgres import PostgresPool
 from hermes.adapters.stream_jetstream import JetStream
@@ -43,6 +43,7 @@ def main() -> None:
 async def serve(wiring: Wiring, index: int) -> None:
     """Listen on the shared port, and on a unix socket of its own that says it is ready."""
     name = f"frontdoor/{index}"
+    crash.arm(wiring.run_dir)
     metrics = Metrics()
     metrics.actor_up.labels(name).set(1)
     pool = PostgresPool(wiring.postgres_dsn, max_size=4, name=name)

@@ -12,9 +12,9 @@ from msgspec import Meta
 
 from hermes.frontdoor.problem import Problem
 
-E164 = re.compile(r"\+[1-9]\d{6,14}")
+E164 = re.compile(r"\+[1-9][0-9]{6,14}")
 ALPHANUMERIC = re.compile(r"(?=.*[A-Za-z])[A-Za-z0-9 ._&-]{1,11}")
-SHORT_CODE = re.compile(r"\d{3,15}")
+SHORT_CODE = re.compile(r"[0-9]{3,15}")
 PATH = re.compile(r"^(?P<rule>.*?)(?: - at `\$?\.?(?P<path>[^`]*)`)?$", re.DOTALL)
 UNKNOWN = re.compile(r"Object contains unknown field `(.+)`")
 MISSING = re.compile(r"Object missing required field `(.+)`")

@@ -11,6 +11,7 @@ import structlog
 from aiohttp import web
 from uuid_utils.compat import uuid7
 
+from hermes import crash
 from hermes.core.errors import HermesError, StoreUnavailable
 from hermes.core.ids import BadId, decode_message_id
 from hermes.core.message import Message
@@ -72,7 +73,7 @@ class FrontDoor:
     async def post_message(self, request: web.Request) -> web.Response:
         """Accept one message: authenticate, validate, commit, answer 202."""
         key = await self.keyring.authenticate(request.headers.get("Authorization"))
-        body = await read_body(request)
+        body = await read_body(request, self.settings.http.max_body)
         message = message_of(schema.parse(body), key.tenant, uuid7(), now(), self.limits)
         name = idempotency_key(request)
         result = await self.commits.submit(
@@ -108,6 +109,7 @@ class FrontDoor:
         """Write a batch in one transaction, then publish what was written."""
         began = time.perf_counter()
         results = await self.store.commit(batch)
+        crash.at("after_commit", len(batch))
         self.metrics.commit_seconds.observe(time.perf_counter() - began)
         self.publisher.publish(
             [
@@ -198,9 +200,13 @@ def idempotency_key(request: web.Request) -> str | None:
 
 def problem_of(error: web.HTTPException) -> Problem:
     """Turn aiohttp's refusals into problems."""
-    codes = {404: "not-found", 405: "method", 413: "too-large"}
-    code = codes.get(error.status, "malformed" if error.status < 500 else "internal")
-    return Problem(code, error.reason or str(error.status))
+    if isinstance(error, web.HTTPMethodNotAllowed):
+        allowed = ", ".join(sorted(error.allowed_methods))
+        detail = f"this route allows {allowed}"
+        return Problem("method", detail, field="method", rule=allowed, headers={"Allow": allowed})
+    if error.status == 404:
+        return Problem("not-found", "there is no such route", field="path", rule="/v1/…")
+    return Problem("malformed" if error.status < 500 else "internal", error.reason)
 
 
 def as_json(value: object) -> web.Response:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from uuid import UUID
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from hermes.core.message import Message
 from hermes.core.plan import ONE_SMS
@@ -13,22 +14,35 @@ from hermes.frontdoor.problem import Problem
 from hermes.frontdoor.schema import ALPHANUMERIC, E164, SHORT_CODE, SendRequest, invalid
 from hermes.smpp.segment import TextTooLong, single_segment
 
+CODINGS = ("identity", "gzip", "deflate")
 
-async def read_body(request: web.Request) -> bytes:
-    """Layer transport: method, media type and size. Raises Problem."""
+
+async def read_body(request: web.Request, limit: int) -> bytes:
+    """Layer transport: media type, coding and size (`limit` in bytes). Raises Problem."""
     if request.content_type != "application/json":
         raise Problem(
-            "media-type", f"got {request.content_type}, expected application/json", rule="json"
+            "media-type",
+            f"got {request.content_type}, expected application/json",
+            field="Content-Type",
+            rule="application/json",
+        )
+    coding = request.headers.get("Content-Encoding", "identity").lower()
+    if coding not in CODINGS:
+        raise Problem(
+            "media-type",
+            f"got {coding}, expected none or one of {', '.join(CODINGS[1:])}",
+            field="Content-Encoding",
+            rule=" or ".join(CODINGS),
+            headers={"Accept-Encoding": ", ".join(CODINGS[1:])},
         )
     try:
         return await request.read()
     except web.HTTPRequestEntityTooLarge as error:
-        raise Problem(
-            "too-large",
-            f"the body is over the limit of {error.max_size} bytes",  # type: ignore[attr-defined]
-            field="body",
-            rule="size",
-        ) from error
+        detail = f"the body is over the limit of {limit} bytes"
+        raise Problem("too-large", detail, field="body", rule=f"{limit} bytes") from error
+    except (web.RequestPayloadError, HttpProcessingError, ConnectionError) as error:
+        detail = "the body ended early, or its coding is broken"
+        raise Problem("malformed", detail, field="body", rule="whole") from error
 
 
 def check_recipient(to: str) -> None:
@@ -50,6 +64,7 @@ def count_text(text: str, max_text: int) -> int:
         raise invalid("text", "must not be empty")
     if len(text) > max_text:
         raise invalid("text", f"has {len(text)} characters, the limit is {max_text}")
+    check_storable("text", text)
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -59,6 +74,15 @@ def count_text(text: str, max_text: int) -> int:
     except TextTooLong as error:
         rule = f"needs {error.units} septets or UCS-2 units, one segment holds {error.limit}"
         raise invalid("text", rule) from error
+
+
+def check_storable(field: str, text: str | None) -> None:
+    """Layer content: no NUL, for the ledger's refusal would quote its surroundings in a log.
+
+    Raises Problem.
+    """
+    if text is not None and "\0" in text:
+        raise invalid(field, "must not hold the character U+0000")
 
 
 def check_expiry(expires_at: datetime | None, now: datetime, after_s: float) -> datetime:
@@ -82,6 +106,7 @@ def message_of(
     expires_after, max_text = limits
     check_recipient(request.to)
     check_sender(request.sender)
+    check_storable("reference", request.reference)
     segments = count_text(request.text, max_text)
     return Message(
         id=message_id,

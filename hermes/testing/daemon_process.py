@@ -224,7 +224,9 @@ class Client:
         """Post one message until it is accepted or refused for good; give its id."""
         body = {"to": to, "text": text, **more}
         try:
-            async with self.session.post(f"{self.url}/v1/messages", json=body) as answer:
+            headers = {"Idempotency-Key": to}
+            post = self.session.post(f"{self.url}/v1/messages", json=body, headers=headers)
+            async with post as answer:
                 if answer.status == 202:
                     name: str = (await answer.json())["id"]
                     self.accepted[name] = to

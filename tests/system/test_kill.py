@@ -8,7 +8,6 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
-from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -18,13 +17,13 @@ import pytest
 from hermes.testing.daemon_process import (
     SCALED,
     CarrierProcess,
-    Client,
     DaemonProcess,
     client_of,
     pause,
     running_carrier,
     running_daemon,
 )
+from tests.system.judgement import judge
 
 COUNT = 200
 WINDOW = 10
@@ -77,35 +76,10 @@ async def test_no_kill_loses_a_message(
         os.kill(victim, signal.SIGKILL)
         await asyncio.wait_for(sending, WITHIN)
         views = await client.wait_final(WITHIN)
-        verdict = judge(carrier, client, views)
-    assert verdict == {"accepted": COUNT, "lost": [], "unmarked": [], "not_delivered": []}
+        verdict = judge(carrier, client, views, most_extra=2 * WINDOW)
+    assert verdict.accepted == COUNT
+    assert verdict.faults() == []
     await asyncio.to_thread(wait_up, daemon, kind, victim)
-
-
-def judge(
-    carrier: CarrierProcess, client: Client, views: dict[str, dict[str, Any]]
-) -> dict[str, Any]:
-    """Judge from the carrier's log: who never came, who came twice without a mark."""
-    came = Counter(
-        line["destination"]
-        for line in carrier.log()
-        if line["event"] == "submit" and line["message_id"]
-    )
-    numbers = {name: to.removeprefix("+") for name, to in client.accepted.items()}
-    extra = sum(came[number] - 1 for number in numbers.values() if came[number] > 1)
-    assert extra <= 2 * WINDOW
-    return {
-        "accepted": len(numbers),
-        "lost": [name for name, number in numbers.items() if came[number] == 0],
-        "unmarked": [
-            name
-            for name, number in numbers.items()
-            if came[number] > 1 and not views[name]["possible_duplicate"]
-        ],
-        "not_delivered": [
-            (name, view["state"]) for name, view in views.items() if view["state"] != "delivered"
-        ],
-    }
 
 
 def find(node: dict[str, Any], path: str) -> dict[str, Any] | None:

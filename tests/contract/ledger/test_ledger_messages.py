@@ -136,3 +136,16 @@ async def test_what_was_erased_is_shown_as_none(postgres: PostgresStores) -> Non
     view = await postgres.view(message)
     assert (view.to, view.sender, view.text, view.plan) == (None, None, None, None)
     assert view.success == "delivered"
+
+
+async def test_half_a_character_is_refused(postgres: PostgresStores) -> None:
+    good, bad = submission(), submission(text="\ud83d")
+    results = await postgres.messages.commit([bad, good])
+    assert isinstance(results[0], Refused)
+    assert results[1] == Committed(good.message.id)
+
+
+async def test_the_token_of_a_cascade_step_is_never_shown(postgres: PostgresStores) -> None:
+    taken = await postgres.queued()
+    await postgres.rows("update attempt set token = 'sign_1secret'")
+    assert "sign_1secret" not in repr(await postgres.view(taken.message))

@@ -92,7 +92,7 @@ def test_resends_are_counted_by_step() -> None:
     assert [(e.kind, e.reason) for e in made.events] == [("unknown", OUTCOME_UNKNOWN)]
     other_step = [attempt(step=1, n=n, **marks) for n in range(3)]
     made, _, after = sweep(
-        swept(), *other_step, attempt(next_at=NOW, next_action="resolve_uncertain", **{**marks})
+        swept(), *other_step, attempt(next_at=NOW, next_action="resolve_uncertain", **marks)
     )
     assert len(after) == 5
 
