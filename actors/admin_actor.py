@@ -19,9 +19,10 @@ from thespian.actors import ActorAddress
 from actors.commands import Describe, Description
 from actors.stage_actor import ANSWER_WITHIN, StageActor
 from actors.stores import open_ledger
-from actors.tree_view import leaves, walk
+from actors.tree_view import is_well, leaves, walk
 from hermes.actor_messages import TreePath
 from hermes.adapters.message_counts_postgres import count_messages
+from hermes.admin.address import url_of
 from hermes.admin.server import admin_app, listen_tcp, listen_unix, metrics_app
 from hermes.core.errors import StoreUnavailable
 from hermes.metrics import Aggregate
@@ -100,13 +101,13 @@ class AdminActor(StageActor):
         binds = [
             {"path": n["path"], **n.get("facts", {})} for n in nodes if "bind" in n.get("facts", {})
         ]
-        parts = [n for n in nodes if n["id"] != "prepare"]
+        s = self.wiring.settings
         return {
             "host": self.wiring.host,
-            "http_url": f"http://{self.wiring.settings.http.host}:{self.wiring.http_port}",
-            "metrics_url": f"http://{self.wiring.settings.admin.host}:{self.wiring.admin_port}/metrics",
+            "http_url": url_of(s.http.host, self.wiring.http_port),
+            "metrics_url": f"{url_of(s.admin.host, self.wiring.admin_port)}/metrics",
             "demo_key_file": str(self.wiring.demo_key_file),
-            "healthy": all(n["state"] == "up" for n in parts),
+            "healthy": is_well(tree),
             "services": [
                 {"name": n["id"], "state": n["state"], **n.get("facts", {})}
                 for n in nodes

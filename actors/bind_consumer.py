@@ -78,6 +78,7 @@ class BindConsumer(StageActor):
             self.belt,
             sink,
             self.clock,
+            lambda: self.memory.made_at,
             self.metrics,
         )
         ceiling = self.carrier.max_rate

@@ -20,6 +20,7 @@ class HeldJob:
     reply: str
     pair: Hashable
     claimed: bool = False
+    num_delivered: int = 1
 
     @property
     def attempt(self) -> str:

@@ -42,6 +42,7 @@ class Outside:
     belt: Acknowledger
     sink: EventSink
     clock: Callable[[], datetime]
+    memory_made_at: Callable[[], datetime]
     metrics: Metrics
 
 

@@ -19,7 +19,7 @@ from actors.bind_outcomes import (
 )
 from hermes import crash
 from hermes.core.carrier import Carrier
-from hermes.core.claim import ACCEPTED, REFUSED, Act, Claim, next_act
+from hermes.core.claim import ACCEPTED, REFUSED, Act, Claim, may_be_lost, next_act
 from hermes.core.errors import StoreUnavailable, Unreadable
 from hermes.core.event import Event
 from hermes.core.job import decode_job
@@ -77,7 +77,7 @@ class Submits:
                 known.reply = delivery.reply
                 continue
             pair = (job.sender, job.to)
-            held = HeldJob(job, delivery.reply, pair)
+            held = HeldJob(job, delivery.reply, pair, num_delivered=delivery.num_delivered)
             self.held[job.attempt] = held
             self.ready.put(held)
         self.wake.set()
@@ -277,6 +277,12 @@ class Submits:
             owner_alive=claim is not None and claim.boot in alive,
             now=now,
             expires_at=held.job.expires_at,
+            claim_lost=not held.claimed
+            and may_be_lost(
+                queued_at=held.job.queued_at,
+                was_out_before=held.num_delivered > 1 or held.job.republished,
+                memory_made_at=self.out.memory_made_at(),
+            ),
         )
         if decision in (Act.SUBMIT, Act.GO_ON, Act.RESUME):
             held.claimed = True

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
 from actors.bind_job import Witness
 from actors.bind_outcomes import receipt_event
 from actors.consumer_shell import ConsumerShell
 from actors.event_sink import EventSink
+from actors.receipt_matcher import Matcher, ReadReceipt, read
 from actors.stage_actor import StageActor
 from actors.stores import open_belt, open_ledger, open_memory
 from hermes.adapters.inbound_store_postgres import PostgresInboundStore
@@ -20,42 +21,33 @@ from hermes.adapters.receipt_store_redis import RedisReceiptStore
 from hermes.core.carrier import Carrier
 from hermes.core.errors import StoreUnavailable
 from hermes.core.event import Event, Source
-from hermes.core.receipt import ReceiptNote
-from hermes.ports.inbound_store import FoundAttempt, Inbound
-from hermes.ports.receipt_store import Receipt, Target
-from hermes.smpp.decode import decode_tolerant
-from hermes.smpp.receipt_text import is_receipt, parse_receipt
+from hermes.ports.inbound_store import Inbound
+from hermes.ports.receipt_store import Target
 
 DEMAND = 200
 LEFT_AFTER = 5.0
 LOOK_EVERY = 2.0
 LIMIT = 500
 RETRY_EVERY = 0.5
+AGAIN_AT = (0.02, 0.1, 0.3, 0.6, 0.95)
+"""When an orphan is looked at again, in parts of the grace an uncertain attempt has."""
+MOST_ORPHANS = 10_000
 
 
-class Read:
-    """A stored PDU, read: a receipt, or None for anything else."""
+class Orphan(NamedTuple):
+    """A receipt nobody knows yet, when it is looked at next, and how often it was."""
 
-    __slots__ = ("note", "receipt", "row")
-
-    def __init__(self, row: Inbound, receipt: Receipt | None, note: ReceiptNote | None) -> None:
-        self.row, self.receipt, self.note = row, receipt, note
-
-
-def read(row: Inbound, carrier: Carrier | None) -> Read:
-    """Read a raw PDU; whatever it is, it never raises."""
-    pdu, _ = decode_tolerant(row.raw)
-    by_text = carrier is not None and carrier.receipt_in_text
-    if not is_receipt(pdu, by_text=by_text):
-        return Read(row, None, None)
-    parsed = parse_receipt(pdu)
-    note = ReceiptNote(str(row.id), parsed.stat, parsed.err.replace(" ", "_"))
-    source, destination = (str(pdu.fields.get(k, "")) for k in ("source_addr", "destination_addr"))
-    return Read(row, Receipt(parsed.id, source, destination, str(note), parsed.final), note)
+    due: float
+    looks: int
+    known: ReadReceipt
 
 
 class ReceiptStage(StageActor):
-    """Consumes what the binds of this host have stored; at start, and every 2 s, what was left."""
+    """Consumes what the binds of this host have stored; at start, and every 2 s, what was left.
+
+    An orphan is kept in the ledger and looked at again while an attempt may still turn out to be
+    its own: one whose `sent` is not recorded yet, or one that became uncertain.
+    """
 
     def __init__(self, requirements: Mapping[str, Any] | None = None) -> None:
         super().__init__(requirements)
@@ -64,7 +56,8 @@ class ReceiptStage(StageActor):
         self.binds: tuple[tuple[str, ...], ...] = self.args["binds"]
         self.boot = uuid4().hex
         self.recent: dict[UUID, None] = {}
-        self.counts = {"matched": 0, "orphan": 0, "other": 0}
+        self.orphans: deque[Orphan] = deque(maxlen=MOST_ORPHANS)
+        self.counts = {"matched": 0, "orphan": 0, "other": 0, "adopted": 0}
 
     async def on_begin(self) -> None:
         """Open the stores, then subscribe to every bind."""
@@ -74,7 +67,7 @@ class ReceiptStage(StageActor):
         self.pool = await open_ledger(self.wiring, self.name)
         self.store = PostgresInboundStore(self.pool)
         forms = {c.id: c.id_form for c in self.carriers.values()}
-        self.receipts = RedisReceiptStore(self.memory, forms)
+        self.matcher = Matcher(RedisReceiptStore(self.memory, forms), self.store)
         self.sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
         self.batches: asyncio.Queue[tuple[Inbound, ...]] = asyncio.Queue()
         self.consumer = ConsumerShell(self, self.on_events)
@@ -83,6 +76,7 @@ class ReceiptStage(StageActor):
             _ = self.spawn(self.consumer.keep_subscribed(path, options))
         _ = self.spawn(self.work_forever())
         _ = self.spawn(self.look_forever())
+        _ = self.spawn(self.adopt_forever())
 
     async def on_stop(self, deadline_s: float) -> None:
         """What is left stays unprocessed in the ledger."""
@@ -133,41 +127,76 @@ class ReceiptStage(StageActor):
 
     async def try_process(self, rows: Sequence[Inbound]) -> None:
         """Match, tell and mark; every part may be repeated."""
-        by_carrier: dict[str, list[Read]] = defaultdict(list)
-        other: list[UUID] = []
-        for row in rows:
-            known = read(row, self.carriers.get(row.carrier))
-            if known.receipt is None:
-                other.append(row.id)
-            else:
-                by_carrier[row.carrier].append(known)
-        events: list[Event] = []
-        matched: list[UUID] = []
-        orphans: list[UUID] = []
-        for carrier, reads in by_carrier.items():
-            targets = await self.match(carrier, reads)
-            witness = Witness(Source(self.wiring.host, self.name, self.boot), carrier)
-            for known, target in zip(reads, targets, strict=True):
-                (orphans if target is None else matched).append(known.row.id)
-                if target is not None and known.note is not None:
-                    events.append(receipt_event(witness, target, known.note, self.clock()))
-        await self.sink.store(events)
-        for ids, result in ((matched, "matched"), (orphans, "orphan"), (other, "other")):
-            if ids:
-                await self.store.mark(ids, result)
-                self.counts[result] += len(ids)
-                self.metrics.receipts.labels("all", result).inc(len(ids))
+        known = [read(row, self.carriers.get(row.carrier)) for row in rows]
+        other = [row.id for row, one in zip(rows, known, strict=True) if one is None]
+        pairs = await self.match([one for one in known if one is not None])
+        await self.sink.store(self.events_of(pairs))
+        matched = [one.row.id for one, target in pairs if target is not None]
+        orphans = [one for one, target in pairs if target is None]
+        ids = [one.row.id for one in orphans]
+        for marked, result in ((matched, "matched"), (ids, "orphan"), (other, "other")):
+            if marked:
+                await self.store.mark(marked, result)
+                self.count(result, len(marked))
+        due = self.loop.time() + self.wait_of(0)
+        self.orphans += [Orphan(due, 0, one) for one in orphans]
 
-    async def match(self, carrier: str, reads: list[Read]) -> list[Target | None]:
-        """Look in memory under every form of the id, then in the ledger."""
-        receipts = [known.receipt for known in reads if known.receipt is not None]
-        targets = await self.receipts.receipt(carrier, receipts)
-        missed = [r.id for r, target in zip(receipts, targets, strict=True) if target is None]
-        found = await self.store.find_attempt(carrier, missed) if any(missed) else {}
+    async def match(self, reads: list[ReadReceipt]) -> list[tuple[ReadReceipt, Target | None]]:
+        """Pair receipts with their targets, carrier by carrier."""
+        by_carrier: dict[str, list[ReadReceipt]] = defaultdict(list)
+        for one in reads:
+            by_carrier[one.row.carrier].append(one)
+        pairs: list[tuple[ReadReceipt, Target | None]] = []
+        for carrier, some in by_carrier.items():
+            pairs += zip(some, await self.matcher.match(carrier, some), strict=True)
+        return pairs
+
+    def events_of(self, pairs: Sequence[tuple[ReadReceipt, Target | None]]) -> list[Event]:
+        """Give the events of the receipts that have a target."""
+        source = Source(self.wiring.host, self.name, self.boot)
         return [
-            target if target is not None else target_of(receipt, found.get(receipt.id))
-            for receipt, target in zip(receipts, targets, strict=True)
+            receipt_event(Witness(source, one.row.carrier), target, one.note, self.clock())
+            for one, target in pairs
+            if target is not None
         ]
+
+    async def adopt_forever(self) -> None:
+        """Look at orphans again while they may turn out to be somebody's."""
+        while True:
+            await asyncio.sleep(min(1.0, self.wait_of(0)))
+            now = self.loop.time()
+            due = [orphan for orphan in self.orphans if orphan.due <= now]
+            if not due:
+                continue
+            try:
+                await self.adopt(due[:LIMIT], now)
+            except StoreUnavailable as error:
+                self.log.warning("store.unavailable", reason=str(error))
+
+    async def adopt(self, due: list[Orphan], now: float) -> None:
+        """Match orphans once more; those that stay so wait longer."""
+        pairs = await self.match([orphan.known for orphan in due])
+        await self.sink.store(self.events_of(pairs))
+        adopted = {one.row.id for one, target in pairs if target is not None}
+        await self.store.adopt(sorted(adopted))
+        self.count("adopted", len(adopted))
+        seen = {orphan.known.row.id for orphan in due}
+        kept = [orphan for orphan in self.orphans if orphan.known.row.id not in seen]
+        for orphan in due:
+            looks = orphan.looks + 1
+            if orphan.known.row.id not in adopted and looks < len(AGAIN_AT):
+                kept.append(Orphan(now + self.wait_of(looks), looks, orphan.known))
+        self.orphans = deque(kept, maxlen=MOST_ORPHANS)
+
+    def wait_of(self, looks: int) -> float:
+        """Give the seconds until an orphan's next look."""
+        before = AGAIN_AT[looks - 1] if looks else 0.0
+        return self.wiring.settings.clock.uncertain_grace * (AGAIN_AT[looks] - before)
+
+    def count(self, result: str, number: int) -> None:
+        """Count what became of receipts."""
+        self.counts[result] += number
+        self.metrics.receipts.labels("all", result).inc(number)
 
     @staticmethod
     def clock() -> datetime:
@@ -176,19 +205,4 @@ class ReceiptStage(StageActor):
 
     def describe(self) -> dict[str, Any]:
         """Say what was processed."""
-        return {"waiting": self.batches.qsize(), **self.counts}
-
-
-def target_of(receipt: Receipt, found: FoundAttempt | None) -> Target | None:
-    """Give the target the ledger knows."""
-    if found is None:
-        return None
-    return Target(
-        receipt.id,
-        receipt.destination,
-        receipt.source,
-        found.attempt,
-        found.tenant,
-        segment=found.segment or 0,
-        segments=found.segments,
-    )
+        return {"waiting": self.batches.qsize(), "orphans": len(self.orphans), **self.counts}

@@ -7,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
+import msgspec
+
 from actors.event_sink import EventSink
 from actors.stage_actor import StageActor
 from actors.stores import admin_of, ensure_belt, open_belt, open_ledger, timing
@@ -31,6 +33,7 @@ class SweeperActor(StageActor):
     def __init__(self, requirements: Mapping[str, Any] | None = None) -> None:
         super().__init__(requirements)
         self.carriers: tuple[Carrier, ...] = self.args["carriers"]
+        self.receiptless = frozenset(c.id for c in self.carriers if c.receipts == "none")
         self.counts = {"admitted": 0, "jobs": 0, "events": 0}
 
     async def on_begin(self) -> None:
@@ -66,7 +69,7 @@ class SweeperActor(StageActor):
         """Hand on what is due; say whether there is more."""
         streams = await self.streams()
         settings = self.wiring.settings.clock
-        due = await self.store.sweep(settings.batch, timing(self.wiring), streams)
+        due = await self.store.sweep(settings.batch, timing(self.wiring), streams, self.receiptless)
         if due.admit:
             await self.admit(due.admit)
         if due.jobs:
@@ -110,8 +113,9 @@ class SweeperActor(StageActor):
 
     async def publish(self, jobs: Sequence[Job], streams: Mapping[str, datetime]) -> None:
         """Publish jobs under the ids they bear and note where they lie."""
+        again = [msgspec.structs.replace(job, republished=True) for job in jobs]
         results = await self.belt.publish_batch(
-            [Publication(subject_of(job), encode_job(job), job.attempt) for job in jobs]
+            [Publication(subject_of(job), encode_job(job), job.attempt) for job in again]
         )
         places = [
             JobPlace(job.attempt, streams[job.carrier], result.seq)

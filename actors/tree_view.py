@@ -9,10 +9,13 @@ from typing import Any, Protocol
 
 from hermes.actor_messages import Here, TreePath
 from supervisors.child_spec import ChildType
-from supervisors.status import ChildStatus
+from supervisors.children import ChildState
+from supervisors.status import ChildStatus, Phase
 from supervisors.supervisor_actor import Surveyed
 
 Node = dict[str, Any]
+DONE = "done"
+"""The state of a child whose start said ignore: its work is done, it needs no process."""
 
 
 class Questioner(Protocol):
@@ -59,6 +62,8 @@ async def node_of(asker: Questioner, child: ChildStatus, said: Surveyed, path: T
         "last_reason": None if child.last_exit is None else str(child.last_exit),
         "since_s": round(said.now - child.since, 3),
     }
+    if said.status.phase is Phase.RUNNING and child.state is ChildState.DOWN:
+        node["state"] = DONE
     address = said.addresses.get(child.id)
     if address is None or child.pid is None:
         return node
@@ -66,6 +71,14 @@ async def node_of(asker: Questioner, child: ChildStatus, said: Surveyed, path: T
         return node | await below(asker, address, path)
     facts = await asker.describe_leaf(address, path)
     return node | {"facts": facts or {}}
+
+
+def is_well(node: Node) -> bool:
+    """Say whether this node and all below run, with healthy processes and bound binds."""
+    facts = node.get("facts", {})
+    is_up = node["state"] in {"up", DONE} and facts.get("healthy", True)
+    is_bound = "bind" not in facts or facts.get("state") == "bound"
+    return bool(is_up and is_bound) and all(is_well(n) for n in node.get("children", []))
 
 
 def memory_mb(pid: int) -> float | None:

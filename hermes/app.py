@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import socket
@@ -11,8 +12,9 @@ from pathlib import Path
 import structlog
 
 from hermes import logs
-from hermes.actor_messages import Begin, Started, StartRefused, Stop
+from hermes.actor_messages import Begin, Here, Started, StartRefused, Stop, Whereis
 from hermes.actor_system import ActorHost, ActorSystemNotStarted, start_system
+from hermes.admin.address import url_of
 from hermes.embedded.spec import ServiceSpec
 from hermes.progress import tell
 from hermes.settings.wiring import Wiring
@@ -21,6 +23,8 @@ from hermes.tree import root_requirements
 from supervisors.supervisor_actor import SupervisorActor
 
 LOOK_EVERY = 0.1
+LAST_WORDS = 1.0
+ROOT = ("root",)
 
 
 def live(
@@ -39,6 +43,7 @@ def live(
     tell(wiring.socket_dir, "actors", f"actor system up (admin pid {host.admin_pid})")
     root = host.create(SupervisorActor, root_requirements(wiring, services))
     host.tell(root, Begin())
+    host.tell(root, Whereis(ROOT))  # its pid: a root that ends before it has started is noticed
     control.setblocking(False)
     try:
         return Life(wiring, host, root, control, log).run()
@@ -66,24 +71,45 @@ class Life:
         """Wait for what happens; give the exit code."""
         while self.host.is_up():
             message = self.host.listen(LOOK_EVERY)
-            if isinstance(message, Started):
-                self.root_fd = os.pidfd_open(message.pid)
+            if isinstance(message, Here) and message.pid is not None:
+                self.watch_root(message.pid)
+            elif isinstance(message, Started):
+                self.watch_root(message.pid)
                 tell(self.wiring.socket_dir, "ready", ready_line(self.wiring))
             elif isinstance(message, StartRefused):
-                tell(self.wiring.socket_dir, "root", f"the start was refused: {message.reason}")
-                return 78
+                return self.refused(message)
             if self.is_stop_asked() and self.stop_at is None:
                 deadline = self.wiring.settings.supervision.stop_after * 2
                 self.stop_at = time.monotonic() + deadline
                 self.host.tell(self.root, Stop(deadline))  # type: ignore[arg-type]
             if self.root_fd is not None and select.select([self.root_fd], [], [], 0)[0]:
-                self.log.warning("root.ended", asked=self.stop_at is not None)
-                return 0 if self.stop_at is not None else 1
+                return self.root_ended()
             if self.stop_at is not None and time.monotonic() > self.stop_at + 5:
                 self.log.warning("root.stop_timed_out")
                 return 0
         self.log.error("admin.ended")
         return 1
+
+    def watch_root(self, pid: int) -> None:
+        """Notice the root's end from now on."""
+        with contextlib.suppress(ProcessLookupError):  # it has ended; its last words are coming
+            self.root_fd = self.root_fd or os.pidfd_open(pid)
+
+    def root_ended(self) -> int:
+        """The root is gone: as it was told, or for a reason it may still be telling."""
+        if self.stop_at is not None:
+            self.log.info("root.stopped")
+            return 0
+        message = self.host.listen(LAST_WORDS)
+        if isinstance(message, StartRefused):
+            return self.refused(message)
+        self.log.warning("root.ended")
+        return 1
+
+    def refused(self, message: StartRefused) -> int:
+        """A child cannot start, and never will as things are."""
+        tell(self.wiring.socket_dir, "root", f"the start was refused: {message.reason}")
+        return 78
 
     def is_stop_asked(self) -> bool:
         """Say whether hermesd wants the tree stopped, or is gone."""
@@ -103,9 +129,9 @@ def send_logs_to_file(wiring: Wiring) -> None:
 
 def ready_line(wiring: Wiring) -> str:
     """Give the one line that says how to use this host."""
-    http = f"http://{wiring.settings.http.host}:{wiring.http_port}"
-    metrics = f"http://{wiring.settings.admin.host}:{wiring.admin_port}/metrics"
+    http = url_of(wiring.settings.http.host, wiring.http_port)
+    metrics = url_of(wiring.settings.admin.host, wiring.admin_port)
     return (
-        f"hermes ready  http={http}  metrics={metrics}  admin={wiring.admin_socket}  "
+        f"hermes ready  http={http}  metrics={metrics}/metrics  admin={wiring.admin_socket}  "
         f"demo-key={wiring.demo_key_file}"
     )

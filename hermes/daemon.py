@@ -31,6 +31,8 @@ MAX_STARTS = 5
 START_PERIOD = 300.0
 KILL_MARGIN = 15.0
 BAD_START = 78
+LOOPBACK = "127.0.0.1"
+STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 RESTATE_DIR = Path(__file__).resolve().parent.parent / ".hermes" / "restate"
 
 
@@ -58,22 +60,40 @@ class Host:
 
 
 def run(settings: Settings, say: Say) -> None:
-    """Run the daemon until SIGTERM or SIGINT.
+    """Run the daemon until SIGTERM, SIGINT or SIGHUP.
 
     Raises ConfigError (what the operator must change), GaveUp after 5 ends in 300 s.
     """
-    check_port("http.port", settings.http.host, settings.http.port)
-    check_port("admin.port", settings.admin.host, settings.admin.port)
     if settings.is_simulated:
         say("carrier", 'carrier "sim" is a simulator; any [[carrier]] turns it off')
-    plan = plan_services(options_of(settings), lambda text: say("prepare", text))
-    wiring = wire(settings, plan)
-    save(wiring)
-    host = Host(plan, wiring, Listener(wiring.socket_dir), say)
+    # from here on any of them ends the preparation too, and what it has started
+    old = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
     try:
-        watch(host)
+        prepare_and_watch(settings, say)
+    except KeyboardInterrupt:
+        say("stop", "stopped before anything was started")
     finally:
-        host.listener.close()
+        for number, handler in old.items():
+            signal.signal(number, handler)
+
+
+def prepare_and_watch(settings: Settings, say: Say) -> None:
+    """Prepare this host's data, check what it needs, and live.
+
+    Ports are looked at only once the data directory is ours: by then what a killed daemon left
+    running is gone, and a second daemon has been told about the first.
+    """
+    plan = plan_services(options_of(settings), lambda text: say("prepare", text))
+    try:
+        check_places(settings)
+        wiring = wire(settings, plan)
+        save(wiring)
+        listener = Listener(wiring.socket_dir)
+        try:
+            watch(Host(plan, wiring, listener, say))
+        finally:
+            listener.close()
+    finally:
         plan.lock.release()
 
 
@@ -124,10 +144,26 @@ def wire(settings: Settings, plan: ServicePlan) -> Wiring:
     )
 
 
+def check_places(settings: Settings) -> None:
+    """Check every port and file that was asked for. Raises PortInUse, ConfigError."""
+    check_port("http.port", settings.http.host, settings.http.port)
+    check_port("admin.port", settings.admin.host, settings.admin.port)
+    check_port("admin.actor_port", LOOPBACK, settings.admin.actor_port)
+    if settings.is_simulated:
+        check_port("simulator.port", LOOPBACK, settings.simulator.port)
+        check_folder("simulator.log", settings.simulator.log)
+    check_folder("admin.socket", settings.admin.socket)
+    check_folder("log.file", settings.log.file)
+
+
+def check_folder(key: str, path: str | None) -> None:
+    """Raise ConfigError when no file can be made at a path that was asked for."""
+    if path is not None and not os.access(folder := Path(path).resolve().parent, os.W_OK | os.X_OK):
+        raise ConfigError(f"{key}: {folder} is missing, or cannot be written by this user")
+
+
 def check_port(key: str, host: str, port: int) -> None:
-    """Raise PortInUse when a port that was asked for is taken; 0 asks for none."""
-    if port == 0:
-        return
+    """Raise PortInUse when a port is taken, ConfigError when its address is not ours."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as trial:
         trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -135,7 +171,8 @@ def check_port(key: str, host: str, port: int) -> None:
         except OSError as error:
             if error.errno == errno.EADDRINUSE:
                 raise PortInUse(key, host, port) from error
-            raise ConfigError(f"{key}: cannot listen on {host}:{port}: {error.strerror}") from error
+            why = error.strerror or error
+            raise ConfigError(f"{key}: cannot listen on {host}:{port}: {why}") from error
 
 
 def watch(host: Host) -> None:
@@ -147,7 +184,7 @@ def watch(host: Host) -> None:
         host.stopping = True
 
     old_wakeup = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-    old = {number: signal.signal(number, on_signal) for number in (signal.SIGTERM, signal.SIGINT)}
+    old = {number: signal.signal(number, on_signal) for number in STOPS}
     starts: list[float] = []
     try:
         while not host.stopping:
@@ -218,6 +255,7 @@ def fork_starter(host: Host, control: socket.socket) -> int:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
         # hermesd itself stays without Thespian, so only the fork imports it
         from hermes.app import live  # noqa: PLC0415
 

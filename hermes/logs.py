@@ -73,4 +73,6 @@ def configure(process: str, level: str = "info") -> None:
         )
     )
     logging.root.handlers[:] = [handler]
+    # it repeats each second what every failed call says already
+    logging.getLogger("psycopg.pool").setLevel(logging.ERROR)
     logging.root.setLevel(max(LEVELS[level], logging.WARNING))

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 NAME = "progress.sock"
-MAX_LINE = 4096
+MAX_TEXT = 2000
+MAX_LINE = 16 * 1024  # JSON writes a character in up to 6 octets
 
 
 class Step(NamedTuple):
@@ -25,7 +26,7 @@ def tell(socket_dir: str, part: str, text: str) -> None:
         contextlib.suppress(OSError),
         socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as teller,
     ):
-        teller.sendto(json.dumps([part, text[: MAX_LINE // 2]]).encode(), f"{socket_dir}/{NAME}")
+        teller.sendto(json.dumps([part, text[:MAX_TEXT]]).encode(), f"{socket_dir}/{NAME}")
 
 
 class Listener:

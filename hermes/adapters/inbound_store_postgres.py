@@ -39,6 +39,18 @@ where e.kind = 'sent' and e.carrier_message_id = any($2::text[]) and e.carrier =
 order by e.carrier_message_id, e.at desc"""
 
 
+ADOPT: Final = """
+update inbound set processed_at = now(), result = 'matched'
+where id = any($1::uuid[]) and id between $2 and $3 and result = 'orphan'"""
+
+FIND_UNCERTAIN: Final = """
+select a.message, a.step, a.n, a.tenant, a.segments, a.expires_at, b.recipient, b.sender
+from attempt a join message_body b on b.message = a.message
+where a.next_at is not null and a.next_action = 'resolve_uncertain' and a.carrier = $1
+    and b.recipient = any($2::text[])
+order by a.message, a.step, a.n"""
+
+
 class PostgresInboundStore:
     """Inbound PDUs of every bind (port: InboundStore)."""
 
@@ -95,6 +107,32 @@ class PostgresInboundStore:
             )
             for row in await self._fetch(FIND_ATTEMPT, carrier, readable)
         }
+
+    async def adopt(self, ids: Sequence[UUID]) -> None:
+        """Note that orphans were matched after all."""
+        if ids:
+            parameters = (array_of(ids), min(ids), max(ids))
+            await self._pool.run(lambda c: c.execute(ADOPT, parameters, prepare=True))
+
+    async def find_uncertain(
+        self, carrier: str, recipients: Sequence[str]
+    ) -> dict[str, FoundAttempt]:
+        """Give the attempts whose outcome is open, where a recipient has just one."""
+        found: dict[str, list[FoundAttempt]] = {}
+        rows = await self._fetch(FIND_UNCERTAIN, carrier, list(recipients)) if recipients else []
+        for row in rows:
+            found.setdefault(row[6], []).append(
+                FoundAttempt(
+                    attempt=attempt_id(encode_message_id(row[0]), row[1], row[2]),
+                    segment=None,
+                    tenant=row[3],
+                    segments=row[4],
+                    expires_at=row[5],
+                    to=row[6],
+                    sender=row[7],
+                )
+            )
+        return {recipient: some[0] for recipient, some in found.items() if len(some) == 1}
 
     async def _fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         async def work(connection: Connection) -> list[tuple[Any, ...]]:

@@ -10,6 +10,7 @@ import asyncio
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any, Final, Self
 
 from redis.asyncio.connection import AbstractConnection, Connection, parse_url
@@ -139,6 +140,17 @@ class RedisMemory:
         self._learn_epoch(answers)
         return self.epoch == known
 
+    @property
+    def made_at(self) -> datetime:
+        """When this memory began; what is older and not in it may have been in the one before.
+
+        The epoch is a UUIDv7, written by whoever connected first. An unknown one began long ago.
+        """
+        try:
+            return datetime.fromtimestamp((uuid.UUID(self.epoch).int >> 80) / 1000, UTC)
+        except ValueError:
+            return datetime.fromtimestamp(0, UTC)
+
     async def close(self) -> None:
         """Close the connection."""
         async with self._turn:
@@ -191,7 +203,7 @@ class RedisMemory:
         self._learn_epoch(await self._exchange(self._epoch_question()))
 
     def _epoch_question(self) -> tuple[bytes, bytes]:
-        fresh = uuid.uuid4().hex
+        fresh = uuid7().hex
         pack = self._connection.pack_command
         return b"".join(pack("SET", EPOCH, fresh, "NX")), b"".join(pack("GET", EPOCH))
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
+import urllib.parse
 from pathlib import Path
 from typing import Any
 
@@ -32,10 +33,12 @@ def admin_get(path: Path, route: str) -> Any:
         connection.request("GET", route)
         answer = connection.getresponse()
         body = answer.read()
-    except OSError as error:
+    except PermissionError:
+        leave(CommandExit.NO_PERMISSION, f"{path} belongs to another user; ask as that user")
+    except (OSError, http.client.HTTPException) as error:
         leave(
             CommandExit.UNAVAILABLE,
-            f"no daemon answers at {path} ({error.strerror or error}); start one with `hermes run`",
+            f"no daemon answers at {path} ({said(error)}); start one with `hermes run`",
         )
     finally:
         connection.close()
@@ -46,21 +49,54 @@ def admin_get(path: Path, route: str) -> Any:
     return json.loads(body)
 
 
+def said(error: Exception) -> str:
+    """Give the words of an error without its number."""
+    return getattr(error, "strerror", None) or str(error) or type(error).__name__
+
+
 def call(
     url: str, method: str, route: str, key: str, body: dict[str, Any] | None = None
 ) -> tuple[int, dict[str, Any]]:
-    """Call the front door at `url` (http://host:port); give status and JSON."""
-    host = url.removeprefix("http://").rstrip("/")
-    connection = http.client.HTTPConnection(host, timeout=30)
+    """Call the front door at `url` (http[s]://host:port); give status and JSON.
+
+    Exits 69 with a sentence when nobody answers.
+    """
+    try:
+        return exchange(url, method, route, key, body)
+    except OSError as error:
+        leave(CommandExit.UNAVAILABLE, f"{url} does not answer: {said(error)}")
+
+
+def exchange(
+    url: str, method: str, route: str, key: str, body: dict[str, Any] | None = None
+) -> tuple[int, dict[str, Any]]:
+    """Call the front door once; give status and JSON. Raises OSError when nobody answers."""
+    connection, base = connect(url)
     headers = {"Authorization": f"Bearer {key}", "Content-Type": "application/json"}
+    if not (key.isascii() and key.isprintable()):
+        leave(CommandExit.USAGE, "the key holds characters that no key has")
     try:
         payload = None if body is None else json.dumps(body)
-        connection.request(method, route, payload, headers)
+        connection.request(method, base + route, payload, headers)
         answer = connection.getresponse()
-        return answer.status, json.loads(answer.read() or b"{}")
-    except OSError as error:
-        leave(CommandExit.UNAVAILABLE, f"{url} does not answer: {error.strerror or error}")
-    except (http.client.HTTPException, json.JSONDecodeError) as error:
-        leave(CommandExit.FAILED, f"{url} gave no readable answer: {error!r}")
+        found = json.loads(answer.read() or b"{}")
+    except (http.client.BadStatusLine, http.client.IncompleteRead) as error:
+        raise ConnectionError(said(error)) from error
+    except (http.client.HTTPException, ValueError) as error:
+        leave(CommandExit.FAILED, f"{url} gave no readable answer: {said(error)}")
     finally:
         connection.close()
+    return answer.status, found if isinstance(found, dict) else {}
+
+
+def connect(url: str) -> tuple[http.client.HTTPConnection, str]:
+    """Give a connection and the path in front of every route; exits 2 for what is no URL."""
+    try:
+        parts = urllib.parse.urlsplit(url)
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        leave(CommandExit.USAGE, f"--url {url}: {error}")
+    if parts.scheme not in {"http", "https"} or host is None:
+        leave(CommandExit.USAGE, f"--url {url}: expected http://host:port or https://host:port")
+    kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+    return kind(host, port, timeout=30), parts.path.rstrip("/")

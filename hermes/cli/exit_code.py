@@ -39,6 +39,13 @@ SENTENCES: Final = {
 }
 
 
+def exit_codes(*codes: CommandExit) -> str:
+    """Give the line at the end of a help page: these codes, or all, each with its sentence."""
+    return "Exit codes: " + "; ".join(
+        f"{code.value} {SENTENCES[code]}" for code in sorted(codes or SENTENCES)
+    )
+
+
 def leave(code: CommandExit, sentence: str) -> NoReturn:
     """Print one sentence on stderr and exit."""
     typer.echo(f"hermes: {sentence}", err=True)

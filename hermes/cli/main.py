@@ -9,23 +9,40 @@ from typing import Annotated
 import typer
 
 from hermes.cli import place, run, send, simulate, status
-from hermes.cli.exit_code import SENTENCES
+from hermes.cli.exit_code import CommandExit, exit_codes
 
-EPILOG = "Exit codes: " + "; ".join(f"{code.value} {text}" for code, text in SENTENCES.items())
+ALWAYS = (CommandExit.OK, CommandExit.USAGE)
+ASKS = (
+    *ALWAYS,
+    CommandExit.FAILED,
+    CommandExit.UNAVAILABLE,
+    CommandExit.NO_PERMISSION,
+    CommandExit.BAD_CONFIG,
+)
+RUNS = (
+    *ALWAYS,
+    CommandExit.GAVE_UP,
+    CommandExit.CANNOT_CREATE,
+    CommandExit.PORT_IN_USE,
+    CommandExit.LOCKED,
+    CommandExit.NO_PERMISSION,
+    CommandExit.BAD_CONFIG,
+)
+CHECKS = exit_codes(*ALWAYS, CommandExit.BAD_CONFIG)
 
 app = typer.Typer(
     help="Hermes, a carrier mesh daemon: durable messages into SMPP carriers.",
-    epilog=EPILOG,
+    epilog=exit_codes(),
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-config_app = typer.Typer(help="Look at the configuration.", no_args_is_help=True)
+config_app = typer.Typer(help="Look at the configuration.", epilog=CHECKS, no_args_is_help=True)
 app.add_typer(config_app, name="config")
-app.command("run")(run.run)
-app.command("send")(send.send)
-app.command("status")(status.status)
-app.command("tree")(status.tree)
+app.command("run", epilog=exit_codes(*RUNS))(run.run)
+app.command("send", epilog=exit_codes(*ASKS, CommandExit.TIMED_OUT))(send.send)
+app.command("status", epilog=exit_codes(*ASKS))(status.status)
+app.command("tree", epilog=exit_codes(*ASKS))(status.tree)
 app.command(
     "simulate",
     context_settings={
@@ -36,7 +53,7 @@ app.command(
 )(simulate.simulate)
 
 
-@config_app.command("check")
+@config_app.command("check", epilog=CHECKS)
 def config_check(
     config: Annotated[Path | None, typer.Option(help="Folder with hermes.toml.")] = None,
 ) -> None:
@@ -46,7 +63,7 @@ def config_check(
     typer.echo(f"the configuration is right: host {settings.host.id}, carriers: {carriers}")
 
 
-@app.command("version")
+@app.command("version", epilog=exit_codes(*ALWAYS))
 def show_version() -> None:
     """Print the version."""
     typer.echo(package_version("hermes"))

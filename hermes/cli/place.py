@@ -9,6 +9,7 @@ import msgspec
 
 from hermes.cli.exit_code import CommandExit, leave
 from hermes.embedded.data_dir import default_data_dir
+from hermes.embedded.errors import DataDirUnusable
 from hermes.settings import Settings, load
 from hermes.settings.load import BadSettings
 from hermes.settings.wiring import Wiring, read
@@ -27,15 +28,16 @@ def find_config(folder: Path | None) -> Path | None:
 def load_settings(folder: Path | None) -> Settings:
     """Load the settings or exit 78 with every fault."""
     place = find_config(folder)
-    if place is not None and not place.is_dir():
-        leave(CommandExit.BAD_CONFIG, f"configuration folder {place} does not exist")
     try:
+        if place is not None and not place.is_dir():
+            leave(CommandExit.BAD_CONFIG, f"configuration folder {place} does not exist")
         return load(place)
     except BadSettings as error:
         faults = "\n".join(f"  {fault}" for fault in error.faults)
-        leave(
-            CommandExit.BAD_CONFIG, f"the configuration has {len(error.faults)} faults:\n{faults}"
-        )
+        count = "one fault" if len(error.faults) == 1 else f"{len(error.faults)} faults"
+        leave(CommandExit.BAD_CONFIG, f"the configuration has {count}:\n{faults}")
+    except OSError as error:
+        leave(CommandExit.BAD_CONFIG, f"{error.filename} cannot be read: {error.strerror}")
 
 
 def data_dir_of(settings: Settings) -> Path:
@@ -47,8 +49,15 @@ def data_dir_of(settings: Settings) -> Path:
 
 def find_wiring(folder: Path | None) -> Wiring:
     """Read the wiring of the daemon that runs, or ran last; exits 69 when there is none."""
-    path = data_dir_of(load_settings(folder)) / "run" / "wiring.json"
     try:
+        path = data_dir_of(load_settings(folder)) / "run" / "wiring.json"
         return read(path)
-    except (OSError, msgspec.MsgspecError) as error:
-        leave(CommandExit.UNAVAILABLE, f"no daemon has run here ({path}: {error})")
+    except PermissionError as error:
+        leave(CommandExit.NO_PERMISSION, f"{error.filename} belongs to another user")
+    except FileNotFoundError as error:
+        leave(
+            CommandExit.UNAVAILABLE,
+            f"no daemon has run here ({error.filename} is missing); start one with `hermes run`",
+        )
+    except (OSError, msgspec.MsgspecError, DataDirUnusable) as error:
+        leave(CommandExit.UNAVAILABLE, f"no daemon can be found: {error}")

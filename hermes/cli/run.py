@@ -51,3 +51,5 @@ def run(
         leave(CommandExit.BAD_CONFIG, str(error))
     except PermissionError as error:
         leave(CommandExit.NO_PERMISSION, f"{error.filename}: {error.strerror}")
+    except OSError as error:
+        leave(CommandExit.CANNOT_CREATE, f"{error.filename or 'the start'}: {error.strerror}")

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from hermes.simulator.__main__ import main
-
 
 def simulate(context: typer.Context) -> None:
     """Run a simulated carrier; `hermes simulate --help` lists its options."""
+    # a whole server, which only this command needs
+    from hermes.simulator.cli import main  # noqa: PLC0415
+
     raise typer.Exit(main(context.args))

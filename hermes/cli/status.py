@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 from rich.tree import Tree
 
@@ -25,11 +27,13 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
     if as_json:
         typer.echo(json.dumps(answer))
         return
-    console = Console()
-    console.print(
+    screen = console()
+    screen.print(
         f"host [bold]{answer['host']}[/]  front door {answer['http_url']}  "
-        f"{'all up' if answer['healthy'] else '[red]not all up[/]'}"
+        f"{'all up' if answer['healthy'] else '[red]not all up[/], see `hermes tree`'}"
     )
+    parts = (f"{s['name']} {shown(s['state'])}" for s in answer["services"])
+    screen.print(f"services: {'  '.join(parts) or 'somebody else runs them'}")
     table = Table("carrier", "bind", "state", "in flight", "held", "asked", "rate/s", box=None)
     for row in answer["binds"]:
         table.add_row(
@@ -38,10 +42,10 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
             row["state"],
             *(str(row.get(key, "")) for key in ("in_flight", "held", "asked", "rate")),
         )
-    console.print(table)
+    screen.print(table)
     counts = answer["messages"]
     words = "  ".join(f"{state} {count}" for state, count in sorted(counts.items()))
-    console.print(f"messages of the last hour: {words or 'none'}")
+    screen.print(f"messages of the last hour: {words or 'none'}")
 
 
 def tree(config: Config = None, as_json: AsJson = False) -> None:
@@ -52,7 +56,7 @@ def tree(config: Config = None, as_json: AsJson = False) -> None:
         return
     drawing = Tree(label(answer))
     grow(drawing, answer["children"])
-    Console().print(drawing)
+    console().print(drawing)
 
 
 def grow(drawing: Tree, children: list[dict[str, Any]]) -> None:
@@ -61,15 +65,29 @@ def grow(drawing: Tree, children: list[dict[str, Any]]) -> None:
         grow(drawing.add(label(child)), child.get("children", []))
 
 
+def shown(state: str) -> str:
+    """Colour a state."""
+    return f"[{COLOURS.get(state, 'white')}]{state}[/]"
+
+
 def label(node: dict[str, Any]) -> str:
     """Give the one line of a node."""
-    state = node["state"]
-    words = [f"[bold]{node['id']}[/]", f"[{COLOURS.get(state, 'white')}]{state}[/]"]
+    words = [f"[bold]{node['id']}[/]", shown(node["state"])]
     if node.get("pid"):
         words.append(f"pid {node['pid']}")
     if node.get("memory_mb"):
         words.append(f"{node['memory_mb']:.1f} MB")
     if node.get("restarts"):
-        words.append(f"[yellow]restarts {node['restarts']}[/] ({node.get('last_reason') or '?'})")
-    words += [f"{key} {value}" for key, value in node.get("facts", {}).items()]
+        reason = escape(str(node.get("last_reason") or "?"))
+        words.append(f"[yellow]restarts {node['restarts']}[/] ({reason})")
+    words += [
+        f"{key.replace('_', ' ')} {escape(str(value))}"
+        for key, value in node.get("facts", {}).items()
+        if value is not None and value != ""
+    ]
     return "  ".join(words)
+
+
+def console() -> Console:
+    """Give the terminal; into a pipe every node keeps to one line."""
+    return Console() if sys.stdout.isatty() else Console(width=400)

@@ -48,10 +48,21 @@ class Act(Enum):
 
 
 def next_act(
-    claim: Claim | None, me: str, *, owner_alive: bool, now: datetime, expires_at: datetime
+    claim: Claim | None,
+    me: str,
+    *,
+    owner_alive: bool,
+    now: datetime,
+    expires_at: datetime,
+    claim_lost: bool = False,
 ) -> Act:
-    """Decide by the table of claims; `me` is this bind's owner string."""
+    """Decide by the table of claims; `me` is this bind's owner string.
+
+    `claim_lost`: there may have been a claim, in a memory that was lost since (`may_be_lost`).
+    """
     if claim is None:
+        if claim_lost:
+            return Act.UNCERTAIN
         return Act.EXPIRE if now >= expires_at else Act.SUBMIT
     if claim.state == "cancelled":
         return Act.CANCEL
@@ -65,6 +76,15 @@ def next_act(
     if any(settled) and WRITTEN not in claim.segments:
         return Act.RESUME
     return Act.UNCERTAIN
+
+
+def may_be_lost(*, queued_at: datetime, was_out_before: bool, memory_made_at: datetime) -> bool:
+    """Say whether a job without a claim may have had one before memory was lost.
+
+    True for a job that was out before (delivered more than once, or published again by the ledger
+    clock) and is older than the memory; one that only waited on the belt was never claimed.
+    """
+    return was_out_before and queued_at < memory_made_at
 
 
 ENCODER = msgspec.json.Encoder()

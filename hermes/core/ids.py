@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from base64 import b32hexencode
 from typing import NewType
 from uuid import UUID
 
@@ -21,7 +22,9 @@ PREFIX = "msg_"
 
 # Crockford's alphabet: no i, l, o, u; sorts like the number, so ids sort by time.
 ALPHABET = "0123456789abcdefghjkmnpqrstvwxyz"
-VALUE = {letter: value for value, letter in enumerate(ALPHABET)}
+DIGITS = "0123456789ABCDEFGHIJKLMNOPQRSTUV"
+TO_LETTERS = bytes.maketrans(DIGITS.encode(), ALPHABET.encode())
+TO_DIGITS = str.maketrans(ALPHABET, DIGITS)
 
 
 class BadId(TenantError):
@@ -39,18 +42,16 @@ def is_name(text: str) -> bool:
 
 def encode_message_id(value: UUID) -> MessageId:
     """Give the outside form of a message id: `msg_` and 26 base32 letters."""
-    number = value.int
-    letters = [ALPHABET[(number >> shift) & 31] for shift in range(125, -1, -5)]
-    return MessageId(PREFIX + "".join(letters))
+    # 130 bits right-aligned in 20 octets: base32hex gives six zeros, then our 26 letters
+    letters = b32hexencode(value.int.to_bytes(20, "big"))[6:].translate(TO_LETTERS)
+    return MessageId(PREFIX + letters.decode())
 
 
 def decode_message_id(text: str) -> UUID:
     """Give the ledger form of a message id. Raises BadId."""
     if MESSAGE.fullmatch(text) is None:
         raise BadId("message", text)
-    number = 0
-    for letter in text[4:]:
-        number = number << 5 | VALUE[letter]
+    number = int(text[4:].translate(TO_DIGITS), 32)
     if number >> 128:
         raise BadId("message", text)
     return UUID(int=number)

@@ -35,6 +35,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     segments: int = 1
     price: Money | None = None
     possible_duplicate: bool = False
+    republished: bool = False
     only_segments: tuple[int, ...] = ()
     token: str | None = None
     traceparent: str | None = None

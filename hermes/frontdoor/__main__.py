@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import logging
 import os
 import signal
 import socket
@@ -13,6 +14,7 @@ from pathlib import Path
 import structlog
 import uvloop
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 from hermes import crash, logs
 from hermes.adapters.message_store_postgres import PostgresMessageStore
@@ -37,7 +39,18 @@ def main() -> None:
     arguments = parser.parse_args()
     wiring = read(arguments.wiring)
     logs.configure(f"frontdoor/{arguments.index}", wiring.settings.log.level)
+    logging.getLogger("aiohttp.server").addFilter(without_octets)
     uvloop.run(serve(wiring, arguments.index))
+
+
+def without_octets(record: logging.LogRecord) -> bool:
+    """Keep out of the log what a peer sent: aiohttp quotes the octets that it could not parse."""
+    error = record.exc_info[1] if record.exc_info else None
+    if isinstance(error, HttpProcessingError | web.RequestPayloadError):
+        record.levelno, record.levelname = logging.WARNING, "WARNING"
+        record.msg, record.args = f"request unreadable: {type(error).__name__}", ()
+        record.exc_info = None
+    return True
 
 
 async def serve(wiring: Wiring, index: int) -> None:

@@ -5,11 +5,12 @@ from __future__ import annotations
 import hashlib
 import re
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
+from hermes.core.units import PRIORITIES, TrafficClass
 from hermes.frontdoor.problem import Problem
 
 E164 = re.compile(r"\+[1-9][0-9]{6,14}")
@@ -31,9 +32,7 @@ class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
     to: str
     text: str
     sender: str | None = msgspec.field(default=None, name="from")
-    traffic: Literal["otp", "transactional", "marketing"] = msgspec.field(
-        default="transactional", name="class"
-    )
+    traffic: TrafficClass = msgspec.field(default="transactional", name="class")
     expires_at: datetime | None = None
     reference: Annotated[str, Meta(min_length=1, max_length=64)] | None = None
 
@@ -59,6 +58,8 @@ def of_validation(message: str) -> Problem:
         named = pattern.match(rule)
         if named:
             path, rule = f"{path}.{named[1]}".lstrip("."), words
+    if rule.startswith("Invalid enum value"):  # `class` is the only one
+        rule += f", expected one of {', '.join(PRIORITIES)}"
     field = path or "body"
     return Problem("invalid", f"{field}: {rule}", field=field, rule=rule)
 

@@ -205,7 +205,7 @@ def problem_of(error: web.HTTPException) -> Problem:
         detail = f"this route allows {allowed}"
         return Problem("method", detail, field="method", rule=allowed, headers={"Allow": allowed})
     if error.status == 404:
-        return Problem("not-found", "there is no such route", field="path", rule="/v1/…")
+        return Problem("not-found", "there is no such route")
     return Problem("malformed" if error.status < 500 else "internal", error.reason)
 
 

@@ -67,3 +67,16 @@ class InboundStore(Protocol):
         For receipts whose correlation is lost. Where a carrier used an id twice the newest wins.
         """
         ...
+
+    async def adopt(self, ids: Sequence[UUID]) -> None:
+        """Note that PDUs marked `orphan` were matched after all."""
+        ...
+
+    async def find_uncertain(
+        self, carrier: str, recipients: Sequence[str]
+    ) -> dict[str, FoundAttempt]:
+        """Give the attempts to these E.164 recipients whose outcome is open on the ledger clock.
+
+        Only where a recipient has exactly one: a receipt with an id nobody knows then is its.
+        """
+        ...

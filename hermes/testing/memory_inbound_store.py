@@ -71,3 +71,32 @@ class MemoryInboundStore:
                 sender=body.sender,
             )
         return found
+
+    async def adopt(self, ids: Sequence[UUID]) -> None:
+        """Note that orphans were matched after all."""
+        for name in ids:
+            if self._ledger.processed.get(name) == "orphan":
+                self._ledger.processed[name] = "matched"
+
+    async def find_uncertain(
+        self, carrier: str, recipients: Sequence[str]
+    ) -> dict[str, FoundAttempt]:
+        """Give the attempts whose outcome is open, where a recipient has just one."""
+        found: dict[str, list[FoundAttempt]] = {}
+        for message, attempts in self._ledger.attempts.items():
+            body = self._ledger.submissions[message].message
+            for attempt in attempts:
+                is_open = attempt.next_action == "resolve_uncertain"
+                if is_open and attempt.carrier == carrier and body.to in recipients:
+                    found.setdefault(body.to, []).append(
+                        FoundAttempt(
+                            attempt=attempt.id,
+                            tenant=attempt.tenant,
+                            segment=None,
+                            segments=attempt.segments,
+                            expires_at=attempt.expires_at,
+                            to=body.to,
+                            sender=body.sender,
+                        )
+                    )
+        return {recipient: some[0] for recipient, some in found.items() if len(some) == 1}

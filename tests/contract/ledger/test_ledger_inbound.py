@@ -99,3 +99,28 @@ async def test_a_receipt_for_an_erased_message_has_no_addresses(postgres: Postgr
     await postgres.rows("delete from message_body")
     found = (await postgres.inbound.find_attempt("sim", ["1"]))["1"]
     assert (found.attempt, found.to, found.sender) == (taken.attempt, None, None)
+
+
+async def test_an_orphan_that_is_matched_later_is_marked_so(ledger: Stores) -> None:
+    row = inbound()
+    await ledger.inbound.append([row])
+    await ledger.inbound.mark([row.id], "orphan")
+    await ledger.inbound.adopt([row.id])
+    await ledger.inbound.adopt([])
+    assert await ledger.inbound.unprocessed([0], 0.0, 10) == []
+
+
+async def test_an_uncertain_attempt_is_found_by_its_recipient_if_it_is_the_only_one(
+    ledger: Stores,
+) -> None:
+    taken = await ledger.queued()
+    assert taken.attempt
+    to = "+491700000001"
+    assert await ledger.inbound.find_uncertain("sim", [to]) == {}
+    await ledger.events.apply([event(taken.attempt, "uncertain", segment=0)])
+    found = await ledger.inbound.find_uncertain("sim", [to, "+1"])
+    assert {number: one.attempt for number, one in found.items()} == {to: taken.attempt}
+    assert await ledger.inbound.find_uncertain("another", [to]) == {}
+    second = await ledger.queued()
+    await ledger.events.apply([event(second.attempt or "", "uncertain", segment=0)])
+    assert await ledger.inbound.find_uncertain("sim", [to]) == {}
