@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import select
@@ -32,7 +33,6 @@ START_PERIOD = 300.0
 KILL_MARGIN = 15.0
 BAD_START = 78
 LOOPBACK = "127.0.0.1"
-STOPS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 RESTATE_DIR = Path(__file__).resolve().parent.parent / ".hermes" / "restate"
 
 
@@ -67,7 +67,7 @@ def run(settings: Settings, say: Say) -> None:
     if settings.is_simulated:
         say("carrier", 'carrier "sim" is a simulator; any [[carrier]] turns it off')
     # from here on any of them ends the preparation too, and what it has started
-    old = {number: signal.signal(number, signal.default_int_handler) for number in STOPS}
+    old = {number: signal.signal(number, signal.default_int_handler) for number in stops()}
     try:
         prepare_and_watch(settings, say)
     except KeyboardInterrupt:
@@ -75,6 +75,13 @@ def run(settings: Settings, say: Say) -> None:
     finally:
         for number, handler in old.items():
             signal.signal(number, handler)
+
+
+def stops() -> tuple[signal.Signals, ...]:
+    """Give the signals that stop the daemon; under nohup the end of the terminal does not."""
+    if signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+        return (signal.SIGTERM, signal.SIGINT)
+    return (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
 
 def prepare_and_watch(settings: Settings, say: Say) -> None:
@@ -184,16 +191,16 @@ def watch(host: Host) -> None:
         host.stopping = True
 
     old_wakeup = signal.set_wakeup_fd(waker.fileno(), warn_on_full_buffer=False)
-    old = {number: signal.signal(number, on_signal) for number in STOPS}
+    old = {number: signal.signal(number, on_signal) for number in stops()}
     starts: list[float] = []
     try:
         while not host.stopping:
             now = time.monotonic()
             starts = [*(t for t in starts if t >= now - START_PERIOD), now]
-            if len(starts) > MAX_STARTS:
-                raise GaveUp(f"the actor system ended {MAX_STARTS} times in {START_PERIOD:g} s")
             if len(starts) > 1:
                 stop_orphans(host.plan.state, lambda text: host.say("prepare", text))
+            if len(starts) > MAX_STARTS:
+                raise GaveUp(f"the actor system ended {MAX_STARTS} times in {START_PERIOD:g} s")
             live_once(host, wake)
     finally:
         for number, handler in old.items():
@@ -209,7 +216,7 @@ def live_once(host: Host, wake: socket.socket) -> None:
     pid = fork_starter(host, theirs)
     theirs.close()
     host.plan.state.record(
-        ProcessRecord("starter", pid, start_time(pid) or "", "hermes", signal.SIGTERM, 30.0)
+        ProcessRecord("starter", pid, start_time(pid) or "", "hermes", signal.SIGKILL, 30.0)
     )
     starter = os.pidfd_open(pid)
     asked_at: float | None = None
@@ -225,7 +232,8 @@ def live_once(host: Host, wake: socket.socket) -> None:
             if host.stopping and asked_at is None:
                 asked_at = time.monotonic()
                 host.say("stop", "stopping in order")
-                mine.sendall(b"stop\n")
+                with contextlib.suppress(OSError):  # the starter has just ended
+                    mine.sendall(b"stop\n")
             if starter in readable:
                 break
             if asked_at is not None and time.monotonic() > asked_at + limit:
@@ -239,9 +247,14 @@ def live_once(host: Host, wake: socket.socket) -> None:
     if code == BAD_START:
         raise ConfigError("the start was refused; the reason stands above")
     if host.stopping:
+        stop_orphans(host.plan.state, lambda text: host.say("stop", text))
         host.say("stop", "stopped, nothing left running")
     else:
         host.say("hermesd", f"the actor system ended ({code}); starting it again")
+
+
+def leave_to_parent(_: int, __: FrameType | None) -> None:
+    """A signal to the whole process group: hermesd has it too, and stops the tree in order."""
 
 
 def fork_starter(host: Host, control: socket.socket) -> int:
@@ -254,8 +267,8 @@ def fork_starter(host: Host, control: socket.socket) -> int:
     try:
         signal.set_wakeup_fd(-1)
         signal.signal(signal.SIGINT, signal.SIG_IGN)
-        signal.signal(signal.SIGTERM, signal.SIG_DFL)
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        for number in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(number, leave_to_parent)
         # hermesd itself stays without Thespian, so only the fork imports it
         from hermes.app import live  # noqa: PLC0415
 

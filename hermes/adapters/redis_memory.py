@@ -23,6 +23,7 @@ from redis.exceptions import (
     RedisError,
     ResponseError,
 )
+from uuid_utils.compat import uuid7
 
 from hermes.core.errors import ConfigError, HermesBug, StoreUnavailable
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import sys
 import time
@@ -34,8 +35,9 @@ def run(
             line = text
         else:
             line = f"  {seconds:6.2f} s  {part:<12} {text}"
-        sys.stdout.write(line + "\n")
-        sys.stdout.flush()
+        with contextlib.suppress(OSError):  # a terminal or a pipe that has gone
+            sys.stdout.write(line + "\n")
+            sys.stdout.flush()
 
     try:
         daemon.run(settings, say)
