@@ -56,6 +56,9 @@ class PortSpec:
     `before_start` is called before each start, in a thread of its own; `on_started` and
     `on_ended` are called with the pid, in the actor thread. They are picklable; an OSError of
     theirs is logged, anything else ends the actor.
+
+    The actor is up when the process is ready, or with `is_awaited` false as soon as it is made: for
+    a process whose users wait for it themselves, so that others start meanwhile.
     """
 
     name: str
@@ -68,6 +71,7 @@ class PortSpec:
     death_signal: int | None = None
     log_path: str | None = None
     times: PortTimes = field(default_factory=PortTimes)
+    is_awaited: bool = True
     before_start: Callable[[], object] | None = None
     on_started: Callable[[int], object] | None = None
     on_ended: Callable[[int], object] | None = None
@@ -112,6 +116,7 @@ class PortActor(AsyncActor):
         self._port = Port(self.spec.times)
         self._process: subprocess.Popen[bytes] | None = None
         self._started: asyncio.Future[None]
+        self._made: asyncio.Future[None]
         self._done = asyncio.Event()
         self._wakeup: asyncio.TimerHandle | None = None
 
@@ -121,10 +126,11 @@ class PortActor(AsyncActor):
     # Loop
 
     async def on_begin(self) -> None:
-        """Start the process and wait, as long as it takes, until it is ready."""
+        """Start the process and wait, as long as it takes, until it is ready (or just made)."""
         self._started = self.loop.create_future()
+        self._made = self.loop.create_future()
         self._obey(self._port.begin(self.now()))
-        await self._started
+        await (self._started if self.spec.is_awaited else self._made)
 
     async def on_stop(self, deadline_s: float) -> None:
         """End the process; returns when it is gone."""
@@ -163,7 +169,8 @@ class PortActor(AsyncActor):
                 if not self._started.done():  # cancelled: a stop is on its way
                     self._started.set_result(None)
             case RefuseStart(reason):
-                self._started.set_exception(ProcessNotMade(reason))
+                waiter = self._started if self.spec.is_awaited else self._made
+                waiter.set_exception(ProcessNotMade(reason))
             case ReportHealth(healthy):
                 self._report_health(healthy=healthy)
             case ReportDone():
@@ -194,6 +201,8 @@ class PortActor(AsyncActor):
 
     def _spawned(self, run: int, process: subprocess.Popen[bytes]) -> None:
         self._process = process
+        if not self._made.done():
+            self._made.set_result(None)
         self.log.info("port.spawned", service=self.spec.name, process=process.pid, run=run)
         self._obey(self._port.on_spawned(self.now(), process.pid))
         self.call(self._await_exit(run, process))

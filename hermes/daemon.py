@@ -22,6 +22,7 @@ from hermes.embedded.endpoints import ExternalUrls
 from hermes.embedded.initialise import NatsLimits
 from hermes.embedded.orphan import stop_orphans
 from hermes.embedded.plan import ServiceOptions, ServicePlan, plan_services
+from hermes.embedded.socket_dir import MAX_SOCKET_PATH_BYTES
 from hermes.embedded.state_file import ProcessRecord, start_time
 from hermes.progress import Listener
 from hermes.settings.tree import Settings
@@ -158,14 +159,28 @@ def check_places(settings: Settings) -> None:
     check_port("admin.actor_port", LOOPBACK, settings.admin.actor_port)
     if settings.is_simulated:
         check_port("simulator.port", LOOPBACK, settings.simulator.port)
-        check_folder("simulator.log", settings.simulator.log)
-    check_folder("admin.socket", settings.admin.socket)
-    check_folder("log.file", settings.log.file)
+        check_log("simulator.log", settings.simulator.log)
+    check_log("log.file", settings.log.file)
+    check_socket("admin.socket", settings.admin.socket)
 
 
-def check_folder(key: str, path: str | None) -> None:
-    """Raise ConfigError when no file can be made at a path that was asked for."""
-    if path is not None and not os.access(folder := Path(path).resolve().parent, os.W_OK | os.X_OK):
+def check_log(key: str, path: str | None) -> None:
+    """Raise ConfigError when a file that was asked for cannot be appended to."""
+    if path is None:
+        return
+    try:
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600))
+    except OSError as error:
+        raise ConfigError(f"{key}: {path} cannot be written: {error.strerror}") from error
+
+
+def check_socket(key: str, path: str | None) -> None:
+    """Raise ConfigError when no unix socket can be made at a path that was asked for."""
+    if path is None:
+        return
+    if len(os.fsencode(path)) > MAX_SOCKET_PATH_BYTES:
+        raise ConfigError(f"{key}: {path} is longer than {MAX_SOCKET_PATH_BYTES} bytes")
+    if not os.access(folder := Path(path).resolve().parent, os.W_OK | os.X_OK):
         raise ConfigError(f"{key}: {folder} is missing, or cannot be written by this user")
 
 

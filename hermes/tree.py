@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -116,6 +117,7 @@ def front_door(wiring: Wiring, index: int) -> PortSpec:
         argv=(*argv, "--wiring", str(wiring.path), "--index", str(index)),
         ready=TcpOpen(f"{wiring.socket_dir}/frontdoor-{index}.sock"),
         times=PortTimes(stop_timeout_s=10.0),
+        is_awaited=index == wiring.settings.http.workers,
         on_started=partial(record, wiring, f"frontdoor-{index}"),
     )
 
@@ -129,7 +131,10 @@ def services_of(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> tuple[Chil
             PortActor,
             start_timeout=INFINITY,
             shutdown=service.stop_timeout_s + 5,
-            spec=port_of_service(service, partial(record_service, wiring, service)),
+            spec=replace(
+                port_of_service(service, partial(record_service, wiring, service)),
+                is_awaited=False,
+            ),
         )
         for service in services
     ]
@@ -156,6 +161,7 @@ def simulator(wiring: Wiring) -> PortSpec:
         name="simulator",
         argv=tuple(argv),
         ready=TcpOpen(f"127.0.0.1:{wiring.simulator_port}"),
+        is_awaited=False,
         log_path=str(Path(wiring.data_dir) / "log" / "simulator.log"),
         on_started=partial(record, wiring, "simulator"),
     )

@@ -67,6 +67,8 @@ class DaemonProcess:
     env: Mapping[str, str] = field(default_factory=dict)
     process: subprocess.Popen[bytes] | None = None
     config: Path | None = None
+    python: str = sys.executable
+    user: int | None = None
 
     @property
     def output_file(self) -> Path:
@@ -86,26 +88,48 @@ class DaemonProcess:
 
     def command(self, *words: str) -> list[str]:
         """Give the command line of a `hermes` subcommand."""
-        return [sys.executable, "-m", "hermes", *words]
+        return [self.python, "-m", "hermes", *words]
 
-    def start(self, within_s: float = 60.0) -> float:
-        """Start and wait for `hermes ready`; give the seconds it took. Raises DidNotStart."""
+    def start(self, within_s: float = 60.0, until: str = READY) -> float:
+        """Start and wait for a word of its output; give the seconds it took. Raises DidNotStart.
+
+        It leads a process group of its own, as a shell's job does.
+        """
         began = time.monotonic()
         words = ["run", *(("--config", str(self.config)) if self.config else ())]
         with self.output_file.open("wb") as output:
             self.process = subprocess.Popen(  # noqa: S603 - our own command
-                self.command(*words), stdout=output, stderr=output, env=self.environment()
+                self.command(*words),
+                stdout=output,
+                stderr=output,
+                env=self.environment(),
+                process_group=0,
+                **self.who(),
             )
-        while READY not in (said := self.output_file.read_text(errors="replace")):
+        while until not in (said := self.said()):
             if self.process.poll() is not None or time.monotonic() > began + within_s:
                 raise DidNotStart(f"exit {self.process.poll()}: {said}")
             pause(0.02)
         return time.monotonic() - began
 
-    def stop(self, number: int = signal.SIGINT, within_s: float = 60.0) -> int:
-        """Ask the daemon to stop; give its exit code."""
+    def who(self) -> dict[str, Any]:
+        """Give the arguments that run a process as `user`."""
+        if self.user is None:
+            return {}
+        return {"user": self.user, "group": self.user, "extra_groups": []}
+
+    def said(self) -> str:
+        """What the daemon printed since its last start."""
+        return self.output_file.read_text(errors="replace")
+
+    def stop(
+        self, number: int = signal.SIGINT, within_s: float = 60.0, *, group: bool = False
+    ) -> int:
+        """Ask the daemon, or its process group as a terminal does, to stop; give its exit code."""
         assert self.process is not None
-        if self.process.poll() is None:
+        if self.process.poll() is None and group:
+            os.killpg(self.process.pid, number)
+        elif self.process.poll() is None:
             self.process.send_signal(number)
         return self.process.wait(within_s)
 
@@ -118,6 +142,7 @@ class DaemonProcess:
             env=self.environment(),
             timeout=within_s,
             check=False,
+            **self.who(),
         )
 
     @property
