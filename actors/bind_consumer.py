@@ -9,7 +9,6 @@ from typing import Any
 from uuid import uuid4
 
 from actors.bind_inbound import InboundSide, Place
-from actors.bind_job import Witness
 from actors.bind_outcomes import Outside
 from actors.bind_session import BindSession, Ears
 from actors.bind_submits import Submits
@@ -25,6 +24,7 @@ from hermes.core.carrier import Bind, Carrier
 from hermes.core.errors import StoreUnavailable
 from hermes.core.event import Source
 from hermes.core.ready import next_ask, ready_target
+from hermes.core.witness import Witness
 from hermes.ports.inbound_store import Inbound as InboundRow
 from hermes.ports.link import Link
 from hermes.progress import tell

@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from actors.bind_job import HeldJob, Witness
+from actors.bind_job import HeldJob
 from actors.event_sink import EventSink
 from hermes import crash
 from hermes.core.carrier import Carrier
@@ -18,6 +18,7 @@ from hermes.core.event import Event
 from hermes.core.ids import split_attempt_id
 from hermes.core.receipt import ReceiptNote, kind_of_receipt
 from hermes.core.units import Reason
+from hermes.core.witness import Witness
 from hermes.metrics import Metrics
 from hermes.ports.claims import Claims, Leases
 from hermes.ports.link import NoResponse, SubmitResult

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from actors.bind_job import HeldJob, Witness
+from actors.bind_job import HeldJob
 from actors.bind_outcomes import (
     KEEP_CLAIM,
     RETRY_EVERY,
@@ -25,6 +25,7 @@ from hermes.core.event import Event
 from hermes.core.job import decode_job
 from hermes.core.ready import ReadyQueue
 from hermes.core.units import Reason
+from hermes.core.witness import Witness
 from hermes.ports.claims import ClaimRequest
 from hermes.ports.link import Link, Lost, NoResponse, NotSent, SubmitResult, WirePdu
 from hermes.ports.stream import Delivery, StreamFull

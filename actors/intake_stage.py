@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-from actors.bind_job import Witness
 from actors.event_sink import EventSink
 from actors.stage_actor import StageActor
 from actors.stores import admin_of, ensure_belt, open_belt, open_ledger, timing
@@ -21,6 +20,7 @@ from hermes.core.ids import attempt_id, encode_message_id
 from hermes.core.job import encode_job, job_of, subject_of
 from hermes.core.message import Message, decode_message
 from hermes.core.units import PRIORITIES, Reason
+from hermes.core.witness import Witness
 from hermes.ports.attempt_store import JobPlace, Offer, Parking, Taken
 from hermes.ports.stream import (
     INTAKE,

@@ -9,7 +9,6 @@ from datetime import UTC, datetime
 from typing import Any, NamedTuple
 from uuid import UUID, uuid4
 
-from actors.bind_job import Witness
 from actors.bind_outcomes import receipt_event
 from actors.consumer_shell import ConsumerShell
 from actors.event_sink import EventSink
@@ -21,6 +20,7 @@ from hermes.adapters.receipt_store_redis import RedisReceiptStore
 from hermes.core.carrier import Carrier
 from hermes.core.errors import StoreUnavailable
 from hermes.core.event import Event, Source
+from hermes.core.witness import Witness
 from hermes.ports.inbound_store import Inbound
 from hermes.ports.receipt_store import Target
 

@@ -17,13 +17,18 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 
 from hermes import crash, logs
+from hermes.adapters.attempt_store_postgres import PostgresAttemptStore
+from hermes.adapters.claims_redis import RedisClaims
 from hermes.adapters.message_store_postgres import PostgresMessageStore
 from hermes.adapters.postgres import PostgresPool
+from hermes.adapters.redis_memory import RedisMemory
 from hermes.adapters.stream_jetstream import JetStream
+from hermes.core.event import Source
 from hermes.frontdoor import auth
+from hermes.frontdoor.cancellation import Canceller
 from hermes.frontdoor.intake_publisher import IntakePublisher
 from hermes.frontdoor.keyring import Keyring
-from hermes.frontdoor.server import FrontDoor
+from hermes.frontdoor.server import FrontDoor, utc_now
 from hermes.metrics import Metrics, Pusher
 from hermes.settings.wiring import Wiring, read
 
@@ -64,7 +69,12 @@ async def serve(wiring: Wiring, index: int) -> None:
     belt = await JetStream.connect(wiring.nats_url, name=name)
     store = PostgresMessageStore(pool, wiring.settings.clock.readmit_after)
     keyring = Keyring(store, auth.read_pepper(wiring))
-    door = FrontDoor(wiring.settings, store, keyring, IntakePublisher(belt, metrics), metrics)
+    memory = RedisMemory(wiring.redis_url, name=name, timeout_s=2.0, on_lost=None)
+    source = Source(wiring.host, name)
+    attempts = PostgresAttemptStore(pool, source, None)
+    canceller = Canceller(attempts, RedisClaims(memory), belt, source, utc_now)
+    publisher = IntakePublisher(belt, metrics)
+    door = FrontDoor(wiring.settings, store, keyring, publisher, metrics, canceller)
     runner = web.AppRunner(
         door.app(), access_log=None, shutdown_timeout=DRAIN, keepalive_timeout=75
     )
@@ -80,6 +90,7 @@ async def serve(wiring: Wiring, index: int) -> None:
     pushing.cancel()
     await runner.cleanup()
     await belt.close()
+    await memory.close()
     await pool.close()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
+from uuid import UUID
 
 import msgspec
 import structlog
@@ -13,9 +14,10 @@ from uuid_utils.compat import uuid7
 
 from hermes import crash
 from hermes.core.errors import HermesError, StoreUnavailable
-from hermes.core.ids import BadId, decode_message_id
+from hermes.core.ids import BadId, decode_message_id, encode_message_id
 from hermes.core.message import Message
 from hermes.frontdoor import schema
+from hermes.frontdoor.cancellation import Canceller
 from hermes.frontdoor.gather import Gather
 from hermes.frontdoor.intake_publisher import IntakePublisher
 from hermes.frontdoor.keyring import Keyring
@@ -50,9 +52,10 @@ class FrontDoor:
         keyring: Keyring,
         publisher: IntakePublisher,
         metrics: Metrics,
+        canceller: Canceller,
     ) -> None:
         self.settings, self.store, self.keyring = settings, store, keyring
-        self.publisher, self.metrics = publisher, metrics
+        self.publisher, self.metrics, self.canceller = publisher, metrics, canceller
         self.commits: Gather[Submission, CommitResult] = Gather(self.commit)
         self.limits = (settings.message.expires_after, settings.message.max_text)
         self.log = structlog.get_logger()
@@ -64,6 +67,7 @@ class FrontDoor:
         )
         app.router.add_post("/v1/messages", self.post_message)
         app.router.add_get("/v1/messages/{id}", self.get_message)
+        app.router.add_delete("/v1/messages/{id}", self.delete_message)
         app.router.add_get("/healthz", self.healthz)
         app.router.add_get("/readyz", self.readyz)
         return app
@@ -74,7 +78,7 @@ class FrontDoor:
         """Accept one message: authenticate, validate, commit, answer 202."""
         key = await self.keyring.authenticate(request.headers.get("Authorization"))
         body = await read_body(request, self.settings.http.max_body)
-        message = message_of(schema.parse(body), key.tenant, uuid7(), now(), self.limits)
+        message = message_of(schema.parse(body), key.tenant, uuid7(), utc_now(), self.limits)
         name = idempotency_key(request)
         result = await self.commits.submit(
             Submission(
@@ -123,16 +127,18 @@ class FrontDoor:
     async def get_message(self, request: web.Request) -> web.Response:
         """Show a message of the caller's own tenant."""
         key = await self.keyring.authenticate(request.headers.get("Authorization"))
-        try:
-            message_id = decode_message_id(request.match_info["id"])
-        except BadId as error:
-            raise Problem(
-                "not-found", str(error), field="id", rule="msg_ and 26 letters"
-            ) from error
+        message_id = id_of(request)
         view = await self.store.find(key.tenant, message_id)
         if view is None:
             raise Problem("not-found", "this tenant has no such message", field="id")
         return as_json(message_body(view))
+
+    async def delete_message(self, request: web.Request) -> web.Response:
+        """Cancel a message of the caller's own tenant: 200, or 409 when it is too late."""
+        key = await self.keyring.authenticate(request.headers.get("Authorization"))
+        message_id = id_of(request)
+        state = await self.canceller.cancel(key.tenant, message_id)
+        return as_json({"id": encode_message_id(message_id), "state": state})
 
     async def healthz(self, _: web.Request) -> web.Response:
         """Say that this process answers."""
@@ -173,7 +179,7 @@ class FrontDoor:
         return answer
 
 
-def now() -> datetime:
+def utc_now() -> datetime:
     """Give this host's UTC time: ids and stamps; decisions are the ledger's."""
     return datetime.now(UTC)  # noqa: TID251 - the shell's clock
 
@@ -183,6 +189,15 @@ def accepted(message: Message) -> web.Response:
     answer = as_json(accepted_body(message))
     answer.set_status(202)
     return answer
+
+
+def id_of(request: web.Request) -> UUID:
+    """Give the message id of the path. Raises Problem 404."""
+    try:
+        return decode_message_id(request.match_info["id"])
+    except BadId as error:
+        rule = "msg_ and 26 letters"
+        raise Problem("not-found", str(error), field="id", rule=rule) from error
 
 
 def idempotency_key(request: web.Request) -> str | None:
