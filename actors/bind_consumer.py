@@ -16,7 +16,7 @@ from actors.consumer_shell import ConsumerShell
 from actors.event_sink import EventSink
 from actors.producer_shell import ProducerShell
 from actors.stage_actor import StageActor
-from actors.stores import open_belt, open_ledger, open_memory
+from actors.stores import dead_letters_of, open_belt, open_ledger, open_memory
 from hermes.adapters.claims_redis import RedisClaims, RedisLeases
 from hermes.adapters.inbound_store_postgres import PostgresInboundStore
 from hermes.adapters.receipt_store_redis import RedisReceiptStore
@@ -77,6 +77,7 @@ class BindConsumer(StageActor):
             ),
             self.belt,
             sink,
+            dead_letters_of(self.belt, self),
             self.clock,
             lambda: self.memory.made_at,
             self.metrics,

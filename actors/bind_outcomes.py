@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from actors.bind_job import HeldJob
+from actors.dead_letter_sink import DeadLetterSink
 from actors.event_sink import EventSink
 from hermes import crash
 from hermes.core.carrier import Carrier
@@ -42,6 +43,7 @@ class Outside:
     receipts: ReceiptStore
     belt: Acknowledger
     sink: EventSink
+    dead: DeadLetterSink
     clock: Callable[[], datetime]
     memory_made_at: Callable[[], datetime]
     metrics: Metrics

@@ -53,7 +53,7 @@ class Submits:
         self.late: dict[str, HeldJob] = {}
         self.outcomes = Outcomes(carrier, witness, outside, self.forget)
         self.outcomes.on_settled = self.wake_up
-        self.buried: list[tuple[Delivery, str]] = []
+        self.unread: list[tuple[Delivery, Unreadable]] = []
         self.claiming = 0
         self.in_flight = 0
         self.references = itertools.count(1)
@@ -70,8 +70,7 @@ class Submits:
             try:
                 job = decode_job(delivery.data)
             except Unreadable as error:
-                self.out.metrics.dead.labels(delivery.stream).inc()
-                self.bury(delivery, error)
+                self.unread.append((delivery, error))
                 continue
             known = self.held.get(job.attempt)
             if known is not None:
@@ -82,11 +81,6 @@ class Submits:
             self.held[job.attempt] = held
             self.ready.put(held)
         self.wake.set()
-
-    def bury(self, delivery: Delivery, error: Unreadable) -> None:
-        """Set a job aside that nobody can read, so that nothing loops on it."""
-        self.out.metrics.dead.labels(delivery.stream).inc()
-        self.buried.append((delivery, str(error)))
 
     def wake_up(self) -> None:
         """Look again: credit, jobs or memory changed."""
@@ -108,8 +102,8 @@ class Submits:
         while True:
             await self.wake.wait()
             self.wake.clear()
-            if self.buried:
-                await self.bury_all()
+            if self.unread:
+                await self.bury_unread()
             if self.link is None or self.stopping or self.out.sink.is_refused:
                 continue
             room = self.link.credit - len(self.outgoing) - self.outcomes.unsettled
@@ -119,17 +113,10 @@ class Submits:
             await self.submit_outgoing()
             self.on_change()
 
-    async def bury_all(self) -> None:
-        """Publish dead letters, ids only, then end their deliveries."""
-        while self.buried:
-            delivery, why = self.buried[0]
-            try:
-                await self.out.sink.bury(delivery, why)
-                await self.out.belt.term(delivery.reply)
-            except (StoreUnavailable, StreamFull) as error:
-                self.out.sink.last_error = str(error)
-                return
-            del self.buried[0]
+    async def bury_unread(self) -> None:
+        """Set jobs aside that nobody can read; what cannot be now is delivered again."""
+        unread, self.unread = self.unread, []
+        await self.out.dead.bury(unread)
 
     async def submit_outgoing(self) -> None:
         """Put claimed jobs on the wire, one interval apart."""
@@ -225,8 +212,11 @@ class Submits:
         crash.at("after_claim", len(batch))
         told: list[Event] = []
         done: list[HeldJob] = []
+        unread = {held: error for held, error in found.items() if isinstance(error, Unreadable)}
         for held in batch:
             claim = found.get(held.attempt)
+            if isinstance(claim, Unreadable):
+                continue
             self.act(held, claim, alive, (told, done))
         if told or done:
             await self.out.sink.store(told)

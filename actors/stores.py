@@ -35,9 +35,11 @@ def timing(wiring: Wiring) -> Timing:
     )
 
 
-async def open_belt(wiring: Wiring, name: str) -> JetStream:
-    """Connect to the belt, waiting for as long as it takes."""
-    return await JetStream.connect(wiring.nats_url, name=name, settings=belt_settings(wiring))
+async def open_belt(wiring: Wiring, name: str, within_s: float | None = None) -> JetStream:
+    """Connect to the belt, waiting for as long as it takes, or raise StoreUnavailable."""
+    return await JetStream.connect(
+        wiring.nats_url, name=name, settings=belt_settings(wiring), timeout_s=within_s
+    )
 
 
 def admin_of(belt: JetStream, wiring: Wiring) -> JetStreamAdmin:

@@ -11,6 +11,7 @@ import msgspec
 
 from hermes.adapters.ledger_postgres import SHOWN_COLUMNS, array_of, encode
 from hermes.adapters.postgres import Connection, PostgresPool, fetch_text
+from hermes.adapters.unreadable_postgres import RowReader
 from hermes.core.attempt import Attempt
 from hermes.core.clock import Timing
 from hermes.core.event import Source
@@ -140,7 +141,9 @@ class _Where(msgspec.Struct):
     attempt: Attempt | None
 
 
-WHERE: Final = msgspec.json.Decoder(list[_Where])
+WHERE: Final = RowReader(
+    "attempt", msgspec.json.Decoder(list[_Where]), msgspec.json.Decoder(_Where)
+)
 LOCKED: Final = msgspec.json.Decoder(_Locked)
 IDS: Final = msgspec.json.Decoder(list[UUID])
 
@@ -274,7 +277,14 @@ def _taken(offer: Offer, now: datetime) -> Taken:
 
 async def _where_is(connection: Connection, messages: Sequence[UUID]) -> dict[UUID, Taken]:
     text = await fetch_text(connection, WHERE_IS, array_of(messages), messages[0], messages[-1])
-    return {there.id: _under_way(there) for there in WHERE.decode(text or "[]")}
+    found, unread = WHERE.read(text)
+    # its clock will find it, and set it aside
+    results = {
+        one.key.owner: Taken(message=one.key.owner, status="recorded")
+        for one in unread
+        if one.key.owner is not None
+    }
+    return results | {there.id: _under_way(there) for there in found}
 
 
 def _under_way(there: _Where) -> Taken:

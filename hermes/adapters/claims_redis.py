@@ -9,7 +9,9 @@ import msgspec
 
 from hermes.adapters.redis_memory import RedisMemory, Script
 from hermes.core.claim import WRITTEN, Claim, decode_claim, encode_claim
-from hermes.ports.claims import ClaimRequest, Settled
+from hermes.core.errors import Unreadable
+from hermes.core.wire import BROKEN, said
+from hermes.ports.claims import ClaimRequest, Found, Settled
 
 INCARNATION_TTL_S: Final = 30 * 86_400
 
@@ -21,34 +23,52 @@ for i, want in ipairs(cmsgpack.unpack(ARGV[1])) do
   if redis.call('SET', key, want[2], 'NX', 'EX', want[3]) then
     found[i] = false
   else
-    found[i] = redis.call('GET', key)
+    local value = redis.pcall('GET', key)
+    found[i] = type(value) == 'string' and value or ''
   end
 end
 return cmsgpack.pack(found)
 """)
 
-RESUME: Final = Script("""
+# what cannot be read is nil, like what is not there: nobody changes it
+READ: Final = """
+local function read(key)
+  local value = redis.pcall('GET', key)
+  if type(value) ~= 'string' then return nil end
+  local is_json, claim = pcall(cjson.decode, value)
+  if not is_json or type(claim) ~= 'table' or type(claim.segments) ~= 'table' then return nil end
+  for _, segment in ipairs(claim.segments) do
+    if type(segment) ~= 'string' then return nil end
+  end
+  return claim
+end
+"""
+
+RESUME: Final = Script(
+    READ,
+    """
 local attempt, owner, me = unpack(cmsgpack.unpack(ARGV[1]))
 local key = KEYS[1] .. ':' .. attempt
-local value = redis.call('GET', key)
-if not value then return cmsgpack.pack(false) end
-local claim = cjson.decode(value)
-if claim.owner ~= owner or claim.state == 'cancelled' then return cmsgpack.pack(false) end
+local claim = read(key)
+if not claim or claim.owner ~= owner or claim.state == 'cancelled' then
+  return cmsgpack.pack(false)
+end
 claim.owner = me
 for i, segment in ipairs(claim.segments) do
   if segment == 'new' then claim.segments[i] = 'written' end
 end
 redis.call('SET', key, cjson.encode(claim), 'KEEPTTL')
 return cmsgpack.pack(true)
-""")
+""",
+)
 
 # used by the receipt store too: an accepted segment stays accepted
-SETTLE_ONE: Final = """
+SETTLE_ONE: Final = f"""
+{READ}
 local function settle(prefix, attempt, segment, outcome, reason, settled_ttl)
   local key = prefix .. ':' .. attempt
-  local value = redis.call('GET', key)
-  if not value then return end
-  local claim = cjson.decode(value)
+  local claim = read(key)
+  if not claim then return end
   local before = claim.segments[segment + 1]
   if not before or claim.state == 'cancelled' then return end
   if before:sub(1, 9) == 'accepted:' then return end
@@ -74,20 +94,25 @@ return cmsgpack.pack(true)
 """,
 )
 
-CANCEL: Final = Script("""
+CANCEL: Final = Script(
+    READ,
+    """
 local attempt, value, ttl = unpack(cmsgpack.unpack(ARGV[1]))
 local key = KEYS[1] .. ':' .. attempt
 if redis.call('SET', key, value, 'NX', 'EX', ttl) then return cmsgpack.pack(true) end
-return cmsgpack.pack(cjson.decode(redis.call('GET', key)).state == 'cancelled')
-""")
+local claim = read(key)
+return cmsgpack.pack(claim ~= nil and claim.state == 'cancelled')
+""",
+)
 
-DROP: Final = Script("""
+DROP: Final = Script(
+    READ,
+    """
 local me, attempts = unpack(cmsgpack.unpack(ARGV[1]))
 for _, attempt in ipairs(attempts) do
   local key = KEYS[1] .. ':' .. attempt
-  local value = redis.call('GET', key)
-  if value then
-    local claim = cjson.decode(value)
+  local claim = read(key)
+  if claim then
     local untouched = claim.owner == me and claim.state ~= 'cancelled'
     for _, segment in ipairs(claim.segments) do
       if segment ~= 'new' and segment ~= 'written' then untouched = false end
@@ -96,18 +121,32 @@ for _, attempt in ipairs(attempts) do
   end
 end
 return cmsgpack.pack(true)
-""")
+""",
+)
 
 PACK: Final = msgspec.msgpack.Encoder()
 YES_OR_NO: Final = msgspec.msgpack.Decoder(bool)
 # what was found comes as raw octets: a claim's JSON, or false
 FOUND: Final = msgspec.msgpack.Decoder(list[bool | str])
+EACH_FOUND: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
+ONE_FOUND: Final = msgspec.msgpack.Decoder(bool | str)
 CANCELLED: Final = encode_claim(Claim("", (), "cancelled"))
 
 
 def claim_prefix(carrier: str) -> str:
     """Give the prefix of a carrier's claims; the braces put them into one cluster slot."""
     return f"claim:{{{carrier}}}"
+
+
+def found_of(found: bool | str | msgspec.Raw) -> Found:
+    """Give what the script found in the place of a claim; false: nothing, so it is mine."""
+    try:
+        value = ONE_FOUND.decode(found) if isinstance(found, msgspec.Raw) else found
+        return decode_claim(value.encode()) if isinstance(value, str) else None
+    except BROKEN as error:
+        return Unreadable("claim", said(error))
+    except Unreadable as error:
+        return error
 
 
 class RedisClaims:
@@ -120,9 +159,7 @@ class RedisClaims:
         self._memory = memory
         self._settled_ttl_s = settled_ttl_s or 0
 
-    async def claim(
-        self, carrier: str, wanted: Sequence[ClaimRequest], me: str
-    ) -> list[Claim | None]:
+    async def claim(self, carrier: str, wanted: Sequence[ClaimRequest], me: str) -> list[Found]:
         """See `Claims.claim`."""
         values: dict[tuple[int, int | None], str] = {}
         batch: list[tuple[str, str, int]] = []
@@ -133,10 +170,10 @@ class RedisClaims:
                 value = values[segments, udh_ref] = encode_claim(claim).decode()
             batch.append((attempt, value, ttl_s))
         answer = await self._memory.run(CLAIM, claim_prefix(carrier), PACK.encode(batch))
-        return [
-            decode_claim(found.encode()) if isinstance(found, str) else None
-            for found in FOUND.decode(answer)
-        ]
+        try:
+            return [found_of(found) for found in FOUND.decode(answer)]
+        except BROKEN:  # octets that are no text
+            return [found_of(raw) for raw in EACH_FOUND.decode(answer)]
 
     async def resume(self, carrier: str, attempt: str, found: str, me: str) -> bool:
         """See `Claims.resume`."""

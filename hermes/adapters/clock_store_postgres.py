@@ -11,23 +11,24 @@ import msgspec
 
 from hermes.adapters.ledger_postgres import (
     ATTEMPT_COLUMNS,
-    ATTEMPTS,
     INSERT_EVENTS,
     MESSAGE_COLUMNS,
+    READ_ATTEMPTS,
     Changes,
     array_of,
+    by_message,
     encode,
     event_row,
-    read_attempts,
 )
 from hermes.adapters.postgres import Connection, PostgresPool, fetch_text
+from hermes.adapters.unreadable_postgres import ATTEMPT_ROWS, RowReader, lease, stop
 from hermes.core.attempt import Attempt
 from hermes.core.clock import Timing
 from hermes.core.event import Source
 from hermes.core.ids import decode_message_id
 from hermes.core.outcome import Rules
 from hermes.core.sweep import StreamWatch, Sweep, SweptMessage, lost_job
-from hermes.ports.clock_store import Due, Retention, Rotation
+from hermes.ports.clock_store import Due, Retention, Rotation, SetAside
 
 # ruff: noqa: S608 - every statement here is made of constants alone
 SWEEP_LOCK: Final = 0x4845524D45530002
@@ -82,7 +83,9 @@ class _Turn(msgspec.Struct):
 
 
 TURNS: Final = msgspec.json.Decoder(_Turn)
-SWEPT_ROWS: Final = msgspec.json.Decoder(list[SweptMessage])
+SWEPT_ROWS: Final = RowReader(
+    "message", msgspec.json.Decoder(list[SweptMessage]), msgspec.json.Decoder(SweptMessage)
+)
 
 
 class PostgresClockStore:
@@ -116,43 +119,69 @@ class PostgresClockStore:
         self, connection: Connection, limit: int, rules: Rules, streams: dict[str, datetime]
     ) -> Due:
         sweep, changes = Sweep(rules, self._source), Changes()
-        messages = SWEPT_ROWS.decode(await fetch_text(connection, DUE_MESSAGES, limit) or "[]")
+        messages, bad = SWEPT_ROWS.read(await fetch_text(connection, DUE_MESSAGES, limit))
+        counts = [len(messages) + len(bad)]
         for swept in messages:
             changes.note((swept.row(), ()), (sweep.on_message(swept), ()))
-        due = ATTEMPTS.decode(await fetch_text(connection, DUE_ATTEMPTS, limit) or "[]")
-        lost: list[Attempt] = []
+        aside = [one.key.aside(one.why) for one in bad]
+        due, bad = ATTEMPT_ROWS.read(await fetch_text(connection, DUE_ATTEMPTS, limit))
+        counts.append(len(due) + len(bad))
+        aside += [one.key.aside(one.why) for one in bad]
         if self._watch.is_due(streams, rules.now):
             created = encode([{"carrier": c, "created": at} for c, at in streams.items()])
-            text = await fetch_text(connection, LOST_JOBS, limit, created)
-            lost = [lost_job(attempt) for attempt in ATTEMPTS.decode(text or "[]")]
-        if due or lost:
-            await self._sweep_attempts(connection, sweep, changes, [*due, *lost])
+            lost, bad = ATTEMPT_ROWS.read(await fetch_text(connection, LOST_JOBS, limit, created))
+            counts.append(len(lost) + len(bad))
+            aside += [one.key.aside(one.why) for one in bad]
+            due += [lost_job(attempt) for attempt in lost]
+        if due:
+            aside += await self._sweep_attempts(connection, sweep, changes, due)
         await changes.write(connection)
+        await lease(connection, aside, rules.timing.lease_s)
         if sweep.told:
             rows = [event_row(event, decode_message_id(event.message)) for event in sweep.told]
             await connection.execute(INSERT_EVENTS, (encode(rows),), prepare=True)
-        if streams and len(lost) < limit:
+        if len(counts) > 2 and counts[2] < limit:
             self._watch.looked(streams, rules.now)
         return Due(
             admit=tuple(sweep.admit),
             jobs=tuple(sweep.jobs),
             events=tuple(sweep.events),
-            has_more=limit in (len(messages), len(due), len(lost)),
+            aside=tuple(dict.fromkeys(aside)),
+            has_more=limit in counts,
         )
 
     async def _sweep_attempts(
         self, connection: Connection, sweep: Sweep, changes: Changes, due: Sequence[Attempt]
-    ) -> None:
+    ) -> list[SetAside]:
+        """Sweep what is due of messages that can be read whole; give what is due of the others."""
         due_of: dict[UUID, dict[tuple[int, int], Attempt]] = {}
         for attempt in due:
             due_of.setdefault(attempt.message, {}).setdefault((attempt.step, attempt.n), attempt)
         ids = sorted(due_of)
-        text = await fetch_text(connection, MESSAGES_OF, array_of(ids), ids[0], ids[-1])
-        attempts = await read_attempts(connection, ids)
-        for swept in SWEPT_ROWS.decode(text or "[]"):
+        bounds = array_of(ids), ids[0], ids[-1]
+        messages, bad = SWEPT_ROWS.read(await fetch_text(connection, MESSAGES_OF, *bounds))
+        found, bad_attempts = ATTEMPT_ROWS.read(
+            await fetch_text(connection, READ_ATTEMPTS, *bounds)
+        )
+        why_of = {one.key.owner: one.why for one in (*bad, *bad_attempts)}
+        attempts = by_message(found)
+        for swept in messages:
+            mine = tuple(due_of[swept.id].values())
+            if why := why_of.get(swept.id) or beyond_plan(swept, mine):
+                why_of[swept.id] = why
+                continue
             known = attempts[swept.id]
-            rows = sweep.on_attempts(swept, known, tuple(due_of[swept.id].values()))
-            changes.note((swept.row(), known), rows)
+            changes.note((swept.row(), known), sweep.on_attempts(swept, known, mine))
+        return [
+            SetAside("attempt", attempt.id, attempt.next_action, why_of[message])
+            for message, mine in due_of.items()
+            if message in why_of
+            for attempt in mine.values()
+        ]
+
+    async def stop(self, rows: Sequence[SetAside]) -> None:
+        """Stop the clocks of rows nobody can read."""
+        await self._pool.run(lambda connection: stop(connection, rows))
 
     async def rotate(self, retention: Retention) -> Rotation:
         """Make, drop and erase partitions, each in a transaction of its own."""
@@ -184,6 +213,14 @@ class PostgresClockStore:
     async def _value(self, statement: str, *parameters: object) -> Any:
         rows = await self._pool.run(lambda c: _rows(c, statement, *parameters))
         return rows[0][0]
+
+
+def beyond_plan(swept: SweptMessage, due: Sequence[Attempt]) -> str:
+    """Say which step of an attempt the plan does not have, "" for none."""
+    steps = [attempt.step for attempt in due]
+    if swept.plan is None or max(steps) < len(swept.plan.steps):
+        return ""
+    return f"message cannot be read: step {max(steps)} of a plan of {len(swept.plan.steps)}"
 
 
 async def _rows(connection: Connection, statement: str, *parameters: object) -> list[Any]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 import msgspec
@@ -20,14 +20,18 @@ from hermes.adapters.ledger_postgres import (
     encode,
     event_row,
 )
-from hermes.adapters.postgres import Connection, PostgresPool, fetch_text, split_bad
-from hermes.core.attempt import Attempt
+from hermes.adapters.postgres import BadRow, Connection, PostgresPool, fetch_text, split_bad
+from hermes.core.attempt import Attempt, misfit
 from hermes.core.clock import Timing
+from hermes.core.errors import Unreadable
 from hermes.core.event import Event
 from hermes.core.ids import BadId, decode_message_id
 from hermes.core.outcome import MessageRow, Rules, fold
 from hermes.core.units import Reason
+from hermes.core.wire import read
 from hermes.ports.event_store import Applied, BadEvent, Turn
+
+T = TypeVar("T")
 
 MAX_SMALLINT: Final = 32767
 MAX_SEGMENTS: Final = 255
@@ -97,7 +101,7 @@ class PostgresEventStore:
     ) -> _Account:
         ids = sorted({told.message for told in batch})
         bounds = (array_of(ids), ids[0], ids[-1])
-        locked = LOCKED.decode(await fetch_text(connection, LOCK, *bounds) or "")
+        locked = readable(LOCKED, "message", await fetch_text(connection, LOCK, *bounds))
         rows = {row.id: row for row in locked.messages}
         known = [told for told in batch if told.message in rows]
         account = _Account()
@@ -105,7 +109,10 @@ class PostgresEventStore:
         if not known:
             return account
         payload = encode([event_row(told.event, told.message) for told in known])
-        stored = STORED.decode(await fetch_text(connection, STORE, *bounds, payload) or "")
+        text = await fetch_text(connection, STORE, *bounds, payload)
+        stored = readable(STORED, "attempt", text)
+        if contradicting := next(filter(misfit, stored.attempts), None):
+            raise BadRow(f"attempt {contradicting.id} cannot be read: {misfit(contradicting)}")
         account.new = len(stored.stored)
         if not stored.stored:
             return account
@@ -159,6 +166,14 @@ class _Account:
                 told.append(_Told(message, _without_nul(event)))
         told.sort(key=lambda t: (t.message, t.event.id))
         return told
+
+
+def readable(decoder: msgspec.json.Decoder[T], what: str, text: str | None) -> T:
+    """Decode rows; one that cannot be read makes its events bad, which halving finds."""
+    try:
+        return read(decoder, what, text or "")
+    except Unreadable as error:
+        raise BadRow(str(error)) from error
 
 
 def _out_of_range(event: Event) -> str:

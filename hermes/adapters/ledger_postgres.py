@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from hermes.adapters.postgres import Connection, fetch_text
+from hermes.adapters.postgres import Connection
 from hermes.core.attempt import Attempt
 from hermes.core.event import Event
 from hermes.core.outcome import MessageRow
@@ -158,16 +158,6 @@ def by_message(attempts: Iterable[Attempt]) -> dict[UUID, list[Attempt]]:
     for attempt in attempts:
         grouped.setdefault(attempt.message, []).append(attempt)
     return grouped
-
-
-async def read_attempts(
-    connection: Connection, messages: Sequence[UUID]
-) -> dict[UUID, list[Attempt]]:
-    """Read every attempt of some messages."""
-    text = await fetch_text(
-        connection, READ_ATTEMPTS, array_of(messages), min(messages), max(messages)
-    )
-    return by_message(ATTEMPTS.decode(text)) if text else {}
 
 
 class Changes:

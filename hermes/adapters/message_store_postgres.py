@@ -11,8 +11,10 @@ import msgspec
 
 from hermes.adapters.ledger_postgres import SHOWN_COLUMNS, encode
 from hermes.adapters.postgres import Connection, PostgresPool, fetch_text, split_bad
+from hermes.core.attempt import Attempt
 from hermes.core.ids import BadId, is_name
 from hermes.core.plan import Plan
+from hermes.core.wire import BROKEN, read
 from hermes.ports.message_store import (
     ApiKey,
     CommitResult,
@@ -100,6 +102,9 @@ on conflict do nothing returning id"""
 LAST_ID: Final = UUID(int=2**128 - 1)
 FOUND: Final = msgspec.json.Decoder(MessageView)
 FOUND_PAGE: Final = msgspec.json.Decoder(list[MessageView])
+PARTS: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
+EACH: Final = msgspec.json.Decoder(list[msgspec.Raw])
+ATTEMPT: Final = msgspec.json.Decoder(Attempt)
 
 
 class _Row(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -190,13 +195,16 @@ class PostgresMessageStore:
     async def find(self, tenant: str, message: UUID) -> MessageView | None:
         """Give a message with its attempts and trail; None if this tenant has no such message."""
         text = await self._pool.run(lambda c: fetch_text(c, FIND, tenant, message))
-        return FOUND.decode(text) if text else None
+        return _view(text.encode()) if text else None
 
     async def page(self, tenant: str, limit: int, before: UUID | None = None) -> list[MessageView]:
         """Give a tenant's messages older than `before`, newest first, without trails."""
         last = before or LAST_ID
         text = await self._pool.run(lambda c: fetch_text(c, PAGE, tenant, last, limit))
-        return FOUND_PAGE.decode(text) if text else []
+        try:
+            return FOUND_PAGE.decode(text) if text else []
+        except BROKEN:
+            return [_view(bytes(raw)) for raw in EACH.decode(text or "[]")]
 
     async def api_keys(self, ids: Sequence[str] | None = None) -> list[ApiKey]:
         """Give the keys with these ids that are neither revoked nor expired; None: all of them."""
@@ -223,6 +231,27 @@ class PostgresMessageStore:
         parameters = (key.id, key.tenant, key.hash, key.mode, key.expires_at, label)
         made = await self._pool.run(lambda c: fetch_text(c, CREATE_KEY, *parameters))
         return made is not None
+
+
+def _view(data: bytes) -> MessageView:
+    """Read a view; a plan and attempts that cannot be read are left out. Raises Unreadable."""
+    try:
+        return FOUND.decode(data)
+    except BROKEN:
+        parts = PARTS.decode(data)
+    parts.pop("plan", None)
+    each = EACH.decode(parts.get("attempts", b"[]"))
+    attempts = ",".join(bytes(raw).decode() for raw in each if _is_attempt(raw))
+    parts["attempts"] = msgspec.Raw(f"[{attempts}]".encode())
+    return read(FOUND, "message", msgspec.json.encode(parts))
+
+
+def _is_attempt(raw: msgspec.Raw) -> bool:
+    try:
+        ATTEMPT.decode(raw)
+    except BROKEN:
+        return False
+    return True
 
 
 def _row(item: Submission) -> _Row:

@@ -82,6 +82,18 @@ class Attempt(msgspec.Struct, frozen=True, kw_only=True):
         return AttemptState.QUEUED if known is None else known
 
 
+def misfit(attempt: Attempt) -> str:
+    """Say what of a row contradicts itself, "" for nothing: the folds rely on it."""
+    count = attempt.segments
+    for name in ("segment_states", "segment_ids", "segment_reasons"):
+        known: Sequence[object] | None = getattr(attempt, name)
+        if known is not None and len(known) != count:
+            return f"{name} has {len(known)} places for {count} segments"
+    if any(not 0 <= index < count for index in attempt.only_segments or ()):
+        return f"only_segments are not among {count} segments"
+    return ""
+
+
 def owned_segments(attempt: Attempt, attempts: Sequence[Attempt]) -> tuple[int, ...]:
     """Give the segments `attempt` still answers for: those no later one of its step carries."""
     later = [a for a in attempts if a.step == attempt.step and a.n > attempt.n]

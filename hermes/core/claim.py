@@ -8,7 +8,7 @@ from typing import Final
 
 import msgspec
 
-from hermes.core.errors import Unreadable
+from hermes.core.wire import check_version, read
 
 CLAIM_VERSION = 1
 READABLE = (0, 1)
@@ -26,7 +26,8 @@ class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
     state: str = "live"
     udh_ref: int | None = None
     reason: str = ""
-    v: int = CLAIM_VERSION
+    # a factory, because a default would be left out in memory
+    v: int = msgspec.field(default_factory=lambda: CLAIM_VERSION)
 
     @property
     def boot(self) -> str:
@@ -98,10 +99,6 @@ def encode_claim(claim: Claim) -> bytes:
 
 def decode_claim(data: bytes) -> Claim:
     """Decode a claim. Raises Unreadable."""
-    try:
-        claim = DECODER.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Unreadable("claim", str(error)) from error
-    if claim.v not in READABLE:
-        raise Unreadable("claim", f"version {claim.v}, this reader knows {READABLE}")
+    claim = read(DECODER, "claim", data)
+    check_version("claim", claim.v, READABLE)
     return claim

@@ -7,12 +7,14 @@ from datetime import datetime
 import msgspec
 
 from hermes.core.errors import Unreadable
-from hermes.core.ids import lane_of
+from hermes.core.ids import BadId, lane_of, split_attempt_id
 from hermes.core.message import Message
-from hermes.core.units import Channel, Money, Success, TrafficClass
+from hermes.core.units import Channel, Moment, Money, SegmentCount, Success, TrafficClass
+from hermes.core.wire import check_version, read
 
 JOB_VERSION = 1
 READABLE = (0, 1)
+LAST_YEAR = 9000  # a day or two are added to expiries
 
 
 class Job(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
@@ -25,21 +27,22 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     tenant: str
     carrier: str
     to: str
-    expires_at: datetime
-    queued_at: datetime
+    expires_at: Moment
+    queued_at: Moment
     channel: Channel = "sms"
     traffic: TrafficClass = "transactional"
     success: Success = "delivered"
     sender: str | None = None
     text: str | None = None
-    segments: int = 1
+    segments: SegmentCount = 1
     price: Money | None = None
     possible_duplicate: bool = False
     republished: bool = False
     only_segments: tuple[int, ...] = ()
     token: str | None = None
     traceparent: str | None = None
-    v: int = JOB_VERSION
+    # a factory, because a default would be left out on the wire
+    v: int = msgspec.field(default_factory=lambda: JOB_VERSION)
 
 
 ENCODER = msgspec.json.Encoder()
@@ -83,10 +86,12 @@ def encode_job(job: Job) -> bytes:
 
 def decode_job(data: bytes) -> Job:
     """Decode a job. Raises Unreadable."""
+    job = read(DECODER, "job", data)
+    check_version("job", job.v, READABLE)
     try:
-        job = DECODER.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Unreadable("job", str(error)) from error
-    if job.v not in READABLE:
-        raise Unreadable("job", f"version {job.v}, this reader knows {READABLE}")
+        split_attempt_id(job.attempt)
+    except (BadId, ValueError) as error:
+        raise Unreadable("job", "`attempt` is no attempt id") from error
+    if job.expires_at.year > LAST_YEAR:
+        raise Unreadable("job", f"it expires in the year {job.expires_at.year}")
     return job

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
 from uuid import UUID
 
 import msgspec
 
-from hermes.core.errors import Unreadable
 from hermes.core.plan import Plan
-from hermes.core.units import TrafficClass
+from hermes.core.units import Moment, SegmentCount, TrafficClass
+from hermes.core.wire import check_version, read
 
 INTAKE_VERSION = 1
 READABLE = (0, 1)
@@ -27,15 +26,16 @@ class Message(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     to: str
     text: str
     plan: Plan
-    accepted_at: datetime
-    expires_at: datetime
+    accepted_at: Moment
+    expires_at: Moment
     traffic: TrafficClass = "transactional"
     sender: str | None = None
-    segments: int = 1
-    send_at: datetime | None = None
+    segments: SegmentCount = 1
+    send_at: Moment | None = None
     reference: str | None = None
     traceparent: str | None = None
-    v: int = INTAKE_VERSION
+    # a factory, because a default would be left out on the wire
+    v: int = msgspec.field(default_factory=lambda: INTAKE_VERSION)
 
 
 ENCODER = msgspec.json.Encoder()
@@ -49,10 +49,6 @@ def encode_message(message: Message) -> bytes:
 
 def decode_message(data: bytes) -> Message:
     """Decode a message from INTAKE. Raises Unreadable."""
-    try:
-        message = DECODER.decode(data)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        raise Unreadable("intake message", str(error)) from error
-    if message.v not in READABLE:
-        raise Unreadable("intake message", f"version {message.v}, this reader knows {READABLE}")
+    message = read(DECODER, "intake message", data)
+    check_version("intake message", message.v, READABLE)
     return message

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from datetime import datetime
+from typing import Annotated, Literal
 
 import msgspec
 
@@ -11,6 +12,8 @@ Priority = TrafficClass
 PRIORITIES: tuple[TrafficClass, ...] = ("otp", "transactional", "marketing")
 Channel = Literal["sms", "email", "push"]
 Success = Literal["accepted", "sent", "delivered", "read"]
+Moment = Annotated[datetime, msgspec.Meta(tz=True)]
+SegmentCount = Annotated[int, msgspec.Meta(ge=1, le=255)]
 
 
 class Money(msgspec.Struct, frozen=True, omit_defaults=True):

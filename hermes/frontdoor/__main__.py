@@ -76,7 +76,11 @@ async def serve(wiring: Wiring, index: int) -> None:
     publisher = IntakePublisher(belt, metrics)
     door = FrontDoor(wiring.settings, store, keyring, publisher, metrics, canceller)
     runner = web.AppRunner(
-        door.app(), access_log=None, shutdown_timeout=DRAIN, keepalive_timeout=75
+        door.app(),
+        access_log=None,
+        shutdown_timeout=DRAIN,
+        keepalive_timeout=75,
+        auto_decompress=False,
     )
     await runner.setup()
     stopped = asyncio.Event()

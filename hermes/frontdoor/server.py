@@ -88,17 +88,15 @@ class FrontDoor:
                 body_hash=schema.digest(body) if name else b"",
             )
         )
-        return self.answer(message, result)
+        return await self.answer(message, result)
 
-    def answer(self, message: Message, result: CommitResult) -> web.Response:
+    async def answer(self, message: Message, result: CommitResult) -> web.Response:
         """Answer by what the ledger said. Raises Problem."""
         match result:
             case Committed():
                 return accepted(message)
             case Replayed(id=first):
-                answer = accepted(msgspec.structs.replace(message, id=first))
-                answer.headers["Idempotent-Replay"] = "true"
-                return answer
+                return await self.replay(message, first)
             case Conflict():
                 raise Problem(
                     "idempotency",
@@ -108,6 +106,14 @@ class FrontDoor:
                 )
             case Refused(why=why):
                 raise schema.invalid("text", why)
+
+    async def replay(self, message: Message, first: UUID) -> web.Response:
+        """Answer as the first time: with the times of the message that was made then."""
+        view = await self.store.find(message.tenant, first)
+        times = {} if view is None else {n: getattr(view, n) for n in ("accepted_at", "expires_at")}
+        answer = accepted(msgspec.structs.replace(message, id=first, **times))
+        answer.headers["Idempotent-Replay"] = "true"
+        return answer
 
     async def commit(self, batch: Sequence[Submission]) -> Sequence[CommitResult]:
         """Write a batch in one transaction, then publish what was written."""

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, Protocol
 
 from hermes.core.claim import Claim
+from hermes.core.errors import Unreadable
+
+Found = Claim | Unreadable | None
 
 
 class ClaimRequest(NamedTuple):
@@ -33,12 +36,11 @@ class Claims(Protocol):
     knows whether the call was carried out; each may be repeated.
     """
 
-    async def claim(
-        self, carrier: str, wanted: Sequence[ClaimRequest], me: str
-    ) -> list[Claim | None]:
+    async def claim(self, carrier: str, wanted: Sequence[ClaimRequest], me: str) -> list[Found]:
         """Claim for `me` (host/bind/boot); None: it is mine now, else what was found instead.
 
-        Raises Unreadable where a claim of another version was found.
+        A claim of another version, or a broken one, is given as Unreadable and stays as it is;
+        the other calls pass it over as one that is not mine.
         """
         ...
 

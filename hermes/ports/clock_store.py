@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import date, datetime
-from typing import Protocol
+from typing import Literal, Protocol
 
 import msgspec
 
@@ -14,16 +14,30 @@ from hermes.core.job import Job
 from hermes.core.message import Message
 
 
+class SetAside(msgspec.Struct, frozen=True):
+    """A row of the ledger that cannot be read, found when its clock was due.
+
+    `name` = message or attempt id, `action` = what the clock was to do.
+    """
+
+    table: Literal["message", "attempt"]
+    name: str
+    action: str | None
+    why: str
+
+
 class Due(msgspec.Struct, frozen=True, kw_only=True):
     """What a sweep handed out. Each is handed out again after a lease unless its effect is seen.
 
     `admit` goes to INTAKE, `jobs` to the belt under the ids they bear (then `record_jobs`),
-    `events` to EVENTS. `has_turn` False: another host swept. `has_more`: a limit was reached.
+    `events` to EVENTS, `aside` to the dead letters (then `stop`). `has_turn` False: another host
+    swept. `has_more`: a limit was reached.
     """
 
     admit: tuple[Message, ...] = ()
     jobs: tuple[Job, ...] = ()
     events: tuple[Event, ...] = ()
+    aside: tuple[SetAside, ...] = ()
     has_turn: bool = True
     has_more: bool = False
 
@@ -62,6 +76,13 @@ class ClockStore(Protocol):
         `streams` gives the creation time of each carrier's stream: queued jobs that were recorded
         in another one are lost and handed out again. `receiptless` are the carriers that give no
         receipts. Raises StoreUnavailable.
+        """
+        ...
+
+    async def stop(self, rows: Sequence[SetAside]) -> None:
+        """Stop the clocks of rows nobody can read, with the reason `unreadable`.
+
+        Only what still waits for the same action. Raises StoreUnavailable.
         """
         ...
 

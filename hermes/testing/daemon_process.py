@@ -108,7 +108,7 @@ class DaemonProcess:
             )
         while until not in (said := self.said()):
             if self.process.poll() is not None or time.monotonic() > began + within_s:
-                raise DidNotStart(f"exit {self.process.poll()}: {said}")
+                raise DidNotStart(f"exit {self.process.poll()}: {said}\n{self.last_log()}")
             pause(0.02)
         return time.monotonic() - began
 
@@ -121,6 +121,11 @@ class DaemonProcess:
     def said(self) -> str:
         """What the daemon printed since its last start."""
         return self.output_file.read_text(errors="replace")
+
+    def last_log(self) -> str:
+        """Give the end of the log."""
+        log = self.data / "log" / "hermes.log"
+        return log.read_text(errors="replace")[-4000:] if log.exists() else ""
 
     def stop(
         self, number: int = signal.SIGINT, within_s: float = 60.0, *, group: bool = False

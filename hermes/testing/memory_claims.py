@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import msgspec
 
 from hermes.core.claim import ACCEPTED, NEW, REFUSED, WRITTEN, Claim
-from hermes.ports.claims import ClaimRequest, Settled
+from hermes.ports.claims import ClaimRequest, Found, Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +26,9 @@ class MemoryClaims:
         self._now = now
         self._kept: dict[tuple[str, str], Kept] = {}
 
-    async def claim(
-        self, carrier: str, wanted: Sequence[ClaimRequest], me: str
-    ) -> list[Claim | None]:
+    async def claim(self, carrier: str, wanted: Sequence[ClaimRequest], me: str) -> list[Found]:
         """See `Claims.claim`."""
-        found: list[Claim | None] = []
+        found: list[Found] = []
         for attempt, segments, ttl_s, udh_ref in wanted:
             there = self._find(carrier, attempt)
             found.append(None if there is None else there.claim)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +12,7 @@ from hermes.core.event import Source
 from hermes.core.ids import decode_message_id
 from hermes.core.outcome import MessageRow, Rules
 from hermes.core.sweep import Sweep, SweptMessage, lost_job
-from hermes.ports.clock_store import Due, Retention, Rotation
+from hermes.ports.clock_store import Due, Retention, Rotation, SetAside
 from hermes.testing.memory_ledger import MemoryLedger
 
 
@@ -74,6 +74,10 @@ class MemoryClockStore:
             text=message.text,
             plan=message.plan,
         )
+
+    async def stop(self, rows: Sequence[SetAside]) -> None:
+        """Do nothing: memory holds no row that cannot be read."""
+        del rows
 
     async def rotate(self, retention: Retention) -> Rotation:
         """Do nothing: memory has no partitions."""

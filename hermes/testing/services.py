@@ -188,3 +188,13 @@ def running_services(
     with ServiceRunner(plan) as runner:
         runner.start()
         yield runner.endpoints
+
+
+def halt(pid: int) -> None:
+    """Stop a process with SIGSTOP and return when all of its threads stand still."""
+    os.kill(pid, signal.SIGSTOP)
+    while any(
+        task.joinpath("stat").read_text().rsplit(")", 1)[1].split()[0] not in "TtZX"
+        for task in Path(f"/proc/{pid}/task").iterdir()
+    ):
+        os.sched_yield()

@@ -13,7 +13,9 @@ import pytest
 from hermes.adapters.claims_redis import RedisClaims, RedisLeases
 from hermes.adapters.redis_memory import RedisMemory
 from hermes.core.claim import Claim
-from hermes.ports.claims import ClaimRequest, Claims, Leases, Settled
+from hermes.core.errors import Unreadable
+from hermes.embedded.endpoints import Endpoints
+from hermes.ports.claims import ClaimRequest, Claims, Found, Leases, Settled
 from hermes.testing.memory_claims import MemoryClaims, MemoryLeases
 
 ME, OTHER = "host/one/boot1", "host/two/boot2"
@@ -44,7 +46,7 @@ def ask(attempt: str, segments: int = 1, udh_ref: int | None = None) -> ClaimReq
     return ClaimRequest(attempt, segments, 60, udh_ref)
 
 
-async def found(memory: Memory, attempt: str) -> Claim | None:
+async def found(memory: Memory, attempt: str) -> Found:
     """Look at a claim by asking for it as somebody else."""
     return (await memory.claims.claim(memory.carrier, [ask(attempt)], "host/x/look"))[0]
 
@@ -139,6 +141,53 @@ async def test_a_claim_is_taken_over_once(memory: Memory) -> None:
     assert not await memory.claims.resume(memory.carrier, A, ME, "host/three/boot3")
     assert not await memory.claims.resume(memory.carrier, B, ME, OTHER)
     assert await found(memory, A) == Claim(OTHER, ("accepted:1", "written", "written"), udh_ref=5)
+
+
+BROKEN: list[tuple[str, bytes]] = [
+    ("newer", b'{"owner":"host/one/boot1","segments":["written"],"v":2}'),
+    ("truncated", b'{"owner":"host/one/boot1","segm'),
+    ("no_object", b"[1,2]"),
+    ("other_types", b'{"owner":"host/one/boot1","segments":"written"}'),
+    ("numbers", b'{"owner":"host/one/boot1","segments":[7]}'),
+    ("nothing", b""),
+    ("no_text", b"\xff\xfe\x00"),
+    ("deep", b'{"owner":' + b"[" * 5000 + b"]" * 5000 + b"}"),
+]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("value", [value for _, value in BROKEN], ids=[name for name, _ in BROKEN])
+async def test_a_claim_nobody_can_read_is_told_apart_and_stays(
+    services: Endpoints, value: bytes
+) -> None:
+    redis = await RedisMemory.connect(services.redis_url)
+    claims, carrier = RedisClaims(redis), uuid4().hex
+    key = f"claim:{{{carrier}}}:{A}"
+    await redis.command("SET", key, value)
+    one, two = await claims.claim(carrier, [ask(A), ask(B)], ME)
+    assert isinstance(one, Unreadable)
+    assert two is None, "the others of the batch are claimed"
+    if b'"v":2' not in value:
+        await claims.settle(carrier, [Settled(A, 0, "accepted:1"), Settled(B, 0, "accepted:2")])
+        await claims.drop(carrier, [A], ME)
+        assert not await claims.resume(carrier, A, ME, OTHER)
+        assert await claims.claim(carrier, [ask(B)], OTHER) == [Claim(ME, ("accepted:2",))]
+    assert not await claims.cancel(carrier, A, 60), "the carrier may have it"
+    assert await redis.command("GET", key) == value
+    await redis.close()
+
+
+@pytest.mark.services
+async def test_a_key_of_another_type_is_an_unreadable_claim(services: Endpoints) -> None:
+    redis = await RedisMemory.connect(services.redis_url)
+    claims, carrier = RedisClaims(redis), uuid4().hex
+    await redis.command("RPUSH", f"claim:{{{carrier}}}:{A}", "x")
+    one, two = await claims.claim(carrier, [ask(A), ask(B)], ME)
+    assert isinstance(one, Unreadable)
+    assert two is None
+    await claims.settle(carrier, [Settled(A, 0, "refused")])
+    assert not await claims.cancel(carrier, A, 60)
+    await redis.close()
 
 
 async def test_nothing_to_do_is_done(memory: Memory) -> None:

@@ -18,7 +18,7 @@ from hermes.core.errors import ConfigError, HermesBug, StoreUnavailable
 from hermes.embedded.plan import plan_services
 from hermes.ports.claims import ClaimRequest, Settled
 from hermes.ports.receipt_store import Accepted, Receipt, Target
-from hermes.testing.services import ServiceRunner, options_for_tests
+from hermes.testing.services import ServiceRunner, halt, options_for_tests
 
 pytestmark = pytest.mark.services
 
@@ -114,7 +114,7 @@ async def test_a_server_that_does_not_answer_is_unavailable_and_then_not_waited_
     memory = await RedisMemory.connect(server.endpoints.redis_url, timeout_s=0.3)
     claims = RedisClaims(memory)
     pid = server.processes["valkey"].pid
-    os.kill(pid, signal.SIGSTOP)
+    halt(pid)
     try:
         calls = [claims.claim("acme", [ATTEMPT], "h/b/boot") for _ in range(20)]
         async with asyncio.timeout(2):

@@ -26,7 +26,7 @@ from hermes.ports.stream import (
     StreamFull,
     StreamMissing,
 )
-from hermes.testing.services import ServiceRunner, options_for_tests
+from hermes.testing.services import ServiceRunner, halt, options_for_tests
 
 pytestmark = pytest.mark.services
 
@@ -164,7 +164,7 @@ async def test_a_server_that_does_not_answer_is_unavailable_and_the_same_id_is_s
     belt = await connect(server, replace(SETTINGS, publish_timeout_s=0.3))
     await JetStreamAdmin(belt.mux, SETTINGS).ensure([])
     pid = server.processes["nats"].pid
-    os.kill(pid, signal.SIGSTOP)
+    halt(pid)
     try:
         results = await belt.publish_batch(jobs("intake.otp", "s1", "s2"))
     finally:
@@ -301,7 +301,7 @@ async def test_a_puller_that_hears_nothing_gives_up_and_asks_on_a_fresh_inbox(
     puller = await belt.pull_by_demand("INTAKE", ledger.item, ledger.fell_short)
     await puller.pull("otp", 10, 30.0)
     pid = server.processes["nats"].pid
-    os.kill(pid, signal.SIGSTOP)
+    halt(pid)
     try:
         async with asyncio.timeout(15):
             while ledger.short < 10:

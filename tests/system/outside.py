@@ -5,21 +5,37 @@ from __future__ import annotations
 import os
 import signal
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from enum import StrEnum
 from pathlib import Path
 from shutil import rmtree
 
+import psycopg
+
+from hermes.core.ids import decode_message_id
 from hermes.embedded.plan import plan_services
+from hermes.testing.daemon_process import FINAL
 from hermes.testing.services import ServiceRunner, options_for_tests
 
 STORES = ("nats", "valkey", "postgres")
+NOBODY = "http://127.0.0.1:9"
+COUNT_OPEN = "select count(*) from message where id = any(%s) and state <> all(%s)"
+
+
+class How(StrEnum):
+    """The ways a server goes away."""
+
+    STOPPED = "stopped"
+    PAUSED = "paused"
+    """It keeps its connections and answers nothing."""
+    KILLED = "killed"
 
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """The servers; whoever uses them starts and ends them from the main thread."""
+    """The servers; the thread that starts and ends them must live as long as they do."""
 
     runner: ServiceRunner
 
@@ -31,57 +47,55 @@ class Outside:
             "HERMES_REDIS__URL": found.redis_url,
             "HERMES_POSTGRES__URL": found.postgres_dsn,
             "HERMES_RESTATE__ENABLED": "true",
-            "HERMES_RESTATE__INGRESS_URL": "http://127.0.0.1:9",
-            "HERMES_RESTATE__ADMIN_URL": "http://127.0.0.1:9",
+            "HERMES_RESTATE__INGRESS_URL": NOBODY,
+            "HERMES_RESTATE__ADMIN_URL": NOBODY,
         }
 
-    def pids(self, name: str) -> list[int]:
-        """Give a server's process and all below it, the oldest first."""
-        found = [self.runner.processes[name].pid]
-        for pid in found:
+    def take_away(self, store: str, how: How) -> None:
+        """Let a server be away from now on."""
+        match how:
+            case How.STOPPED:
+                self.runner.stop(store)
+            case How.PAUSED:
+                self.signal(store, signal.SIGSTOP)
+            case How.KILLED:
+                self.runner.kill(store)
+
+    def bring_back(self, store: str, how: How) -> None:
+        """Let a server that was taken away answer again."""
+        if how is How.PAUSED:
+            self.signal(store, signal.SIGCONT)
+        else:
+            self.runner.start(store)
+
+    def signal(self, store: str, number: signal.Signals) -> None:
+        """Send a signal to a server's process and to all below it."""
+        pids = [self.runner.processes[store].pid]
+        for pid in pids:
+            os.kill(pid, number)
             listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-            found += [int(word) for word in listed.split()]
-        return found
+            pids += [int(word) for word in listed.split()]
 
-    def start(self, name: str) -> None:
-        """Start a server and wait until it is ready."""
-        self.runner.start(name)
-
-    def end(self, name: str) -> None:
-        """End a server by its own signal."""
-        self.runner.stop(name)
-
-    def kill(self, name: str) -> None:
-        """End a server with SIGKILL."""
-        self.runner.kill(name)
-
-    def pause(self, name: str) -> None:
-        """Stop a server in its tracks: it keeps its connections and answers nothing."""
-        for pid in self.pids(name):
-            os.kill(pid, signal.SIGSTOP)
-
-    def resume(self, name: str) -> None:
-        """Let a paused server go on."""
-        for pid in reversed(self.pids(name)):
-            os.kill(pid, signal.SIGCONT)
+    def count_open(self, names: list[str]) -> int:
+        """Count those messages that are not final."""
+        ids = [decode_message_id(name) for name in names]
+        with psycopg.connect(self.runner.endpoints.postgres_dsn) as ledger:
+            row = ledger.execute(COUNT_OPEN, (ids, list(FINAL))).fetchone()
+        assert row is not None
+        return int(row[0])
 
 
 @contextmanager
-def running_outside(names: tuple[str, ...] = STORES, *, start: bool = True) -> Iterator[Outside]:
-    """Run the servers named in a directory of their own."""
+def running_outside(*, start: bool = True) -> Iterator[Outside]:
+    """Run the servers in a directory of their own."""
     memory = Path("/dev/shm")
     place = memory if os.access(memory, os.W_OK | os.X_OK) else None
     data = Path(tempfile.mkdtemp(prefix="hermes-outside-", dir=place))
     data.chmod(0o755)
     try:
-        with ServiceRunner(plan_services(options_for_tests(names, data))) as runner:
+        with ServiceRunner(plan_services(options_for_tests(STORES, data))) as runner:
             if start:
                 runner.start()
             yield Outside(runner)
     finally:
         rmtree(data, ignore_errors=True)
-
-
-def settings_of(*parts: Mapping[str, str]) -> dict[str, str]:
-    """Join settings; later ones win."""
-    return {key: value for part in parts for key, value in part.items()}

@@ -107,7 +107,7 @@ def test_send_exits_3_when_no_final_state_comes_in_time(daemon: DaemonProcess) -
 
 
 def test_every_outcome_of_the_carrier_ends_in_its_state(daemon: DaemonProcess) -> None:
-    soon = (datetime.now(UTC) + timedelta(seconds=4)).isoformat()  # noqa: TID251 - the test's clock
+    soon = (datetime.now(UTC) + timedelta(seconds=3)).isoformat()  # noqa: TID251 - the test's clock
     names = {
         digit: post(daemon, f"+451000005{digit}", **({"expires_at": soon} if digit == "4" else {}))
         for digit in OUTCOMES
@@ -201,13 +201,11 @@ def test_metrics_are_what_prometheus_reads(daemon: DaemonProcess) -> None:
     def sent() -> float | None:
         with urllib.request.urlopen(url, timeout=10) as answer:
             families = {f.name: f for f in text_string_to_metric_families(answer.read().decode())}
-        assert {"hermes_actor_up", "hermes_http_requests", "hermes_bind_up"} <= families.keys()
-        found = [
-            sample.value
-            for sample in families["hermes_messages"].samples
-            if sample.name == "hermes_messages_total"
-            and sample.labels == {"carrier": "sim", "channel": "sms", "status": "sent"}
-        ]
+        if not {"hermes_messages", "hermes_http_requests", "hermes_bind_up"} <= families.keys():
+            return None
+        labels = {"carrier": "sim", "channel": "sms", "status": "sent"}
+        found = [s.value for s in families["hermes_messages"].samples if s.labels == labels]
+        assert {s.name for s in families["hermes_messages"].samples} == {"hermes_messages_total"}
         return sum(found) or None
 
     assert wait_for(sent) >= 1
@@ -252,20 +250,20 @@ def test_an_idempotency_key_gives_the_first_message_again_or_refuses_another(
 
     first, again, other = send("hi"), send("hi"), send("ho")
     assert (first.status, again.status) == (202, 202)
-    assert (again.body["id"], again.headers["Idempotent-Replay"]) == (first.body["id"], "true")
+    assert (again.body, again.headers["Idempotent-Replay"]) == (first.body, "true")
     assert (other.status, other.headers["Content-Type"]) == (422, PROBLEM)
     assert other.body["field"] == "Idempotency-Key"
     final(daemon, first.body["id"])
     assert len(submits(daemon, "+4510000150")) == 1
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
-def test_a_stop_is_in_order_leaves_nothing_and_the_next_start_is_quick(
-    daemon: DaemonProcess, number: signal.Signals
+def test_ctrl_c_stops_in_order_loses_nothing_and_the_next_start_is_quick(
+    daemon: DaemonProcess,
 ) -> None:
-    before = len(daemon.simulator_log())
-    names = [post(daemon, f"+45200{number:02}{count:02}00") for count in range(20)]
-    code = daemon.stop(number, group=True)
+    numbers = [f"+45200000{count:02}0" for count in range(20)]
+    for number in numbers:
+        post(daemon, number)
+    code = daemon.stop(signal.SIGINT, group=True)
     said = daemon.said().splitlines()
     assert (code, daemon.pids()) == (0, set())
     assert [line.split(maxsplit=3)[3] for line in said if " stop " in line] == [
@@ -275,9 +273,7 @@ def test_a_stop_is_in_order_leaves_nothing_and_the_next_start_is_quick(
     took = daemon.start()
     print(f"the start on known data took {took:.2f} s")
     assert took < 10
-    assert {final(daemon, name)["state"] for name in names} == {"delivered"}
-    accepted = [x for x in daemon.simulator_log()[before:] if x["event"] == "submit"]
-    assert len([x for x in accepted if x["destination"].startswith(f"45200{number:02}")]) == 20
+    assert [len(submits(daemon, number)) for number in numbers] == [1] * 20
 
 
 def test_no_log_holds_a_text_a_whole_number_or_a_key(daemon: DaemonProcess) -> None:

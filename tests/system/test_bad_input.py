@@ -1,0 +1,485 @@
+"""Bad input: whoever sends or configures it is told field and rule, and nothing else happens."""
+
+from __future__ import annotations
+
+import http.client
+import json
+import os
+import re
+import signal
+import socket
+import urllib.request
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from typer.testing import CliRunner
+
+from hermes.cli.main import app
+from hermes.testing.daemon_process import DaemonProcess, running_daemon
+from tests.system.front_door import PROBLEM, Answer, ask, final, post, wait_for
+
+pytestmark = pytest.mark.daemon
+
+GOOD = {"to": "+4520000010", "text": "hi"}
+LIMIT = 4096
+
+
+@pytest.fixture(scope="module")
+def daemon() -> Iterator[DaemonProcess]:
+    """After all of it SIGTERM to the whole group still stops the daemon in order."""
+    env = {
+        "HERMES_HTTP__MAX_BODY": str(LIMIT),
+        "HERMES_SMPP__BACKOFF_FIRST": "0.2",
+        "HERMES_SIMULATOR__RECEIPT_DELAY_MS": "50",
+    }
+    with running_daemon(env) as running:
+        yield running
+        code = running.stop(signal.SIGTERM, group=True)
+        assert (code, running.pids()) == (0, set())
+        assert running.said().endswith("stopped, nothing left running\n")
+
+
+def is_problem(answer: Answer, status: int, field: str | None = None) -> bool:
+    """Say whether an answer is a complete problem document."""
+    body = answer.body
+    assert answer.headers["Content-Type"] == PROBLEM
+    assert {"type", "title", "status", "detail"} <= body.keys()
+    assert (answer.status, body["status"], body.get("field")) == (status, status, field), body
+    return True
+
+
+# Requests
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "",
+        "Basic aGs6",
+        "Bearer",
+        "Bearer hk_live_x",
+        "Bearer hk_live_abcdefgh_0123456789012345678901234567890123456789",
+        "Bearer \xff\xfe",
+    ],
+)
+def test_a_missing_or_wrong_key_is_401(daemon: DaemonProcess, value: str) -> None:
+    headers = {"Authorization": value}
+    for method, route in (("POST", "/v1/messages"), ("GET", "/v1/messages/msg_x")):
+        answer = ask(daemon, method, route, GOOD, headers)
+        assert is_problem(answer, 401, "Authorization")
+        assert answer.headers["WWW-Authenticate"].startswith("Bearer")
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "rule"),
+    [
+        ({"colour": "red"}, "colour", "unknown field"),
+        ({"to": 45}, "to", "Expected `str`"),
+        ({"to": "4520000010"}, "to", "E.164"),
+        ({"to": "+45 20 00 00 10"}, "to", "E.164"),
+        ({"to": "+0020000010"}, "to", "E.164"),
+        ({"to": "+45\u0662\u0660\u0660\u0660\u0660\u0660"}, "to", "E.164"),  # digits, not ASCII
+        ({"to": ""}, "to", "E.164"),
+        ({"to": "+4520000010\n"}, "to", "E.164"),
+        ({"text": ""}, "text", "must not be empty"),
+        ({"text": " \n"}, "text", "must not be empty"),
+        ({"text": None}, "text", "Expected `str`"),
+        ({"text": "x" * 161}, "text", "needs 161"),
+        ({"text": "ж" * 71}, "text", "needs 71"),
+        ({"text": "x" * 1601}, "text", "the limit is 1600"),
+        ({"text": "a\0b"}, "text", "U+0000"),
+        ({"reference": "a\0b"}, "reference", "U+0000"),
+        ({"reference": "x" * 65}, "reference", "length <= 64"),
+        ({"from": "a sender of 22 letters"}, "from", "1-11 letters"),
+        ({"from": "Åcme"}, "from", "1-11 letters"),
+        ({"class": "urgent"}, "class", "expected one of otp, transactional, marketing"),
+        ({"expires_at": "tomorrow"}, "expires_at", "RFC3339"),
+        ({"expires_at": "2020-01-01T00:00:00Z"}, "expires_at", "must lie ahead"),
+        ({"expires_at": "9999-12-31T23:59:59-23:59"}, "expires_at", "must lie ahead"),
+        ({"expires_at": "0001-01-01T00:00:00+23:59"}, "expires_at", "must lie ahead"),
+        ({"expires_at": "2030-01-01T00:00:00"}, "expires_at", "time zone"),
+        ({"expires_at": 1}, "expires_at", "Expected"),
+    ],
+)
+def test_a_field_that_breaks_a_rule_is_422_and_named_with_the_rule(
+    daemon: DaemonProcess, change: dict[str, Any], field: str, rule: str
+) -> None:
+    answer = ask(daemon, "POST", "/v1/messages", {**GOOD, **change})
+    assert is_problem(answer, 422, field)
+    assert rule in answer.body["rule"]
+
+
+@pytest.mark.parametrize("missing", ["to", "text"])
+def test_a_missing_field_is_422_and_named(daemon: DaemonProcess, missing: str) -> None:
+    body = {name: value for name, value in GOOD.items() if name != missing}
+    answer = ask(daemon, "POST", "/v1/messages", body)
+    assert is_problem(answer, 422, missing)
+    assert answer.body["rule"] == "required"
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"nonsense", b'{"to": "\xff"}', b'{"to": "\\ud800"}'])
+def test_a_body_that_is_no_json_is_400(daemon: DaemonProcess, body: bytes) -> None:
+    answer = ask(daemon, "POST", "/v1/messages", body)
+    assert is_problem(answer, 400)
+    assert answer.body["rule"] == "json"
+
+
+def test_a_body_that_is_no_object_is_422(daemon: DaemonProcess) -> None:
+    assert is_problem(ask(daemon, "POST", "/v1/messages", [GOOD]), 422, "body")
+
+
+@pytest.mark.parametrize("is_chunked", [False, True])
+def test_a_body_over_the_limit_is_413_with_or_without_its_length(
+    daemon: DaemonProcess, is_chunked: bool
+) -> None:
+    body = json.dumps({**GOOD, "text": "x" * LIMIT}).encode()
+    connection = http.client.HTTPConnection("127.0.0.1", daemon.wiring["http_port"], timeout=10)
+    headers = {"Authorization": f"Bearer {daemon.key}", "Content-Type": "application/json"}
+    pieces = (body[at : at + 1000] for at in range(0, len(body), 1000))
+    sent: Any = pieces if is_chunked else body
+    connection.request("POST", "/v1/messages", sent, headers, encode_chunked=is_chunked)
+    raw = connection.getresponse()
+    answer = Answer(raw.status, raw.msg, json.loads(raw.read()))
+    connection.close()
+    assert is_problem(answer, 413, "body")
+    assert answer.body["rule"] == f"{LIMIT} bytes"
+
+
+@pytest.mark.parametrize(
+    ("headers", "status", "field"),
+    [
+        ({"Content-Type": "text/plain"}, 415, "Content-Type"),
+        ({"Content-Type": "application/x-www-form-urlencoded"}, 415, "Content-Type"),
+        ({"Content-Encoding": "br"}, 415, "Content-Encoding"),
+        ({"Content-Encoding": "gzip"}, 415, "Content-Encoding"),
+        ({"Idempotency-Key": "x" * 256}, 422, "Idempotency-Key"),
+        ({"Idempotency-Key": "\xff"}, 422, "Idempotency-Key"),
+    ],
+)
+def test_a_header_that_breaks_a_rule_is_named(
+    daemon: DaemonProcess, headers: Mapping[str, str], status: int, field: str
+) -> None:
+    assert is_problem(ask(daemon, "POST", "/v1/messages", GOOD, headers), status, field)
+
+
+@pytest.mark.parametrize(
+    ("method", "route", "right"),
+    [
+        ("DELETE", "/v1/messages", "POST"),
+        ("PUT", "/v1/messages", "POST"),
+        ("POST", "/v1/messages/msg_x", "GET"),
+        ("POST", "/healthz", "GET"),
+    ],
+)
+def test_a_wrong_method_is_405_and_says_which_are_right(
+    daemon: DaemonProcess, method: str, route: str, right: str
+) -> None:
+    answer = ask(daemon, method, route, GOOD)
+    assert is_problem(answer, 405, "method")
+    allowed = answer.headers["Allow"].split(", ")
+    assert right in allowed
+    assert method not in allowed
+
+
+@pytest.mark.parametrize(
+    "route", ["/", "/v2/messages", "/v1/messages/", "/v1/messages/a/b", "/%00"]
+)
+def test_an_unknown_route_is_404(daemon: DaemonProcess, route: str) -> None:
+    assert is_problem(ask(daemon, "GET", route), 404)
+
+
+@pytest.mark.parametrize(
+    "name", ["abc", "msg_", "msg_00000000000000000000000000", "%ff%00", "x" * 999]
+)
+def test_an_id_nobody_has_is_404(daemon: DaemonProcess, name: str) -> None:
+    assert is_problem(ask(daemon, "GET", f"/v1/messages/{name}"), 404, "id")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + bytes(range(256)),  # TLS
+        b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n",
+        b"\0" * 5000,
+        b'{"to": "+4520000010", "text": "swordfish"}\r\n\r\n',
+        b"GET /" + b"x" * 9000 + b" HTTP/1.1\r\n\r\n",
+        b"POST /v1/messages HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\nAuthorization: swordfish\x01\r\n\r\n",
+        b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\nswordfish swordfish swordfish\r\n\r\n",
+    ],
+)
+def test_garbage_on_the_port_is_refused_and_logged_without_its_octets(
+    daemon: DaemonProcess, octets: bytes
+) -> None:
+    with socket.create_connection(("127.0.0.1", daemon.wiring["http_port"]), 10) as garbage:
+        garbage.sendall(octets)
+        said = b""
+        while b" 400 " not in said and (piece := garbage.recv(4096)):
+            said += piece
+    assert b" 400 Bad Request" in said
+    assert ask(daemon, "GET", "/healthz").body == {"status": "up"}
+    assert "swordfish" not in (daemon.data / "log" / "hermes.log").read_text()
+
+
+def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_failure(daemon: DaemonProcess) -> None:
+    head = (
+        f"POST /v1/messages HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer {daemon.key}\r\n"
+        "Content-Type: application/json\r\nContent-Length: 100\r\n\r\n"
+    )
+    with socket.create_connection(("127.0.0.1", daemon.wiring["http_port"]), 10) as leaving:
+        leaving.sendall(head.encode() + b'{"to": ')
+    url = f"http://127.0.0.1:{daemon.wiring['admin_port']}/metrics"
+
+    def counted() -> bool | None:
+        with urllib.request.urlopen(url, timeout=10) as answer:
+            text = answer.read().decode()
+        return 'hermes_http_requests_total{route="/v1/messages",status="400"}' in text or None
+
+    assert wait_for(counted)
+    assert "request.failed" not in (daemon.data / "log" / "hermes.log").read_text()
+
+
+# Configuration and places
+
+
+def fails(daemon: DaemonProcess, code: int, *words: str, **env: str) -> str:
+    """Run a command that ends with `code` and says one thing; give what it said."""
+    environment = replace(daemon, env={**daemon.env, **env}).environment()
+    foreign = {name: None for name in os.environ if name.startswith("HERMES_")}
+    done = CliRunner().invoke(app, list(words), env={**foreign, **environment})
+    assert done.exit_code == code, done.output
+    return one_sentence(done.stderr)
+
+
+def one_sentence(said: str) -> str:
+    """Give what was said on stderr: one sentence, and perhaps its list."""
+    first, *others = said.splitlines()
+    assert first.startswith("hermes: ")
+    assert all(line.startswith("  ") for line in others)
+    return said
+
+
+def test_every_fault_of_a_configuration_is_named_by_its_key(
+    daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    (tmp_path / "carriers").mkdir()
+    (tmp_path / "hermes.toml").write_text(
+        '[batch]\nitems = "x"\nwait = 0\n[htpp]\nport = 1\n[nats]\nack_wait = -1\n'
+    )
+    (tmp_path / "carriers" / "b.toml").write_text("[[carrier]\n")
+    for command in (("run",), ("config", "check")):
+        said = fails(daemon, 78, *command, "--config", str(tmp_path), HERMES_LOG__LEVEL="loud")
+        keys = {line.strip().partition(": ")[0] for line in said.splitlines()[1:]}
+        assert keys == {
+            "batch.items",
+            "batch.wait",
+            "htpp",
+            "log.level",
+            "nats.ack_wait",
+            f"{tmp_path}/carriers/b.toml",
+        }
+        assert "the configuration has 6 faults" in said
+
+
+@pytest.mark.parametrize(
+    "key", ["HTTP__PORT", "ADMIN__PORT", "ADMIN__ACTOR_PORT", "SIMULATOR__PORT"]
+)
+def test_a_port_in_use_is_74_and_named(daemon: DaemonProcess, tmp_path: Path, key: str) -> None:
+    port = str(daemon.wiring["http_port"])
+    env = {"HERMES_HOST__DATA_DIR": f"{public(tmp_path)}/data", f"HERMES_{key}": port}
+    said = fails(daemon, 74, "run", HERMES_POSTGRES__URL="postgresql://x@localhost/x", **env)
+    assert f"{key.lower().replace('__', '.')}: port {port} on 127.0.0.1 is in use" in said
+
+
+def public(path: Path) -> Path:
+    """Open a directory of pytest's to others, as PostgreSQL's user must pass through it."""
+    path.chmod(0o755)
+    return path
+
+
+def test_a_second_daemon_on_the_same_data_is_75_and_names_the_first(daemon: DaemonProcess) -> None:
+    assert daemon.process is not None
+    port = str(daemon.wiring["http_port"])  # a port in use as well: the data directory comes first
+    second = replace(daemon, env={"HERMES_HTTP__PORT": port}).run("run")
+    assert second.returncode == 75
+    said = one_sentence(second.stderr)
+    assert f"in use by the daemon with pid {daemon.process.pid}" in said
+    assert ask(daemon, "GET", "/readyz").status == 200
+
+
+def test_a_full_disk_is_73(daemon: DaemonProcess, tmp_path: Path) -> None:
+    env = {"HERMES_HOST__DATA_DIR": str(tmp_path / "data"), "HERMES_HOST__MIN_FREE_MB": "999999999"}
+    assert "999999999 MB are needed" in fails(daemon, 73, "run", **env)
+
+
+def test_progress_as_json_has_one_object_in_each_line(
+    daemon: DaemonProcess, tmp_path: Path
+) -> None:
+    env = {"HERMES_HOST__DATA_DIR": str(tmp_path / "data"), "HERMES_HOST__MIN_FREE_MB": "999999999"}
+    done = replace(daemon, env=env).run("run", "--json")
+    assert [json.loads(line).keys() for line in done.stdout.splitlines()] == [
+        {"after_s", "part", "text"}
+    ]
+
+
+@pytest.mark.parametrize("place", ["/proc/none/data", "/dev/null", "{file}/data", "{theirs}"])
+def test_a_data_directory_that_cannot_be_used_is_73(
+    daemon: DaemonProcess, tmp_path: Path, place: str
+) -> None:
+    (tmp_path / "file").write_text("")
+    (tmp_path / "theirs").mkdir()
+    if "theirs" in place:
+        if os.geteuid() != 0:
+            pytest.skip("only root can give a directory away")
+        os.chown(tmp_path / "theirs", 65534, 65534)
+    path = place.format(file=tmp_path / "file", theirs=tmp_path / "theirs")
+    said = fails(daemon, 73, "run", HERMES_HOST__DATA_DIR=path)
+    assert f"data directory {path} cannot be used" in said
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "why"),
+    [
+        ("ADMIN__SOCKET", "/none/admin.sock", "admin.socket: /none is missing"),
+        ("ADMIN__SOCKET", "/tmp/" + "x" * 120, "is longer than 107 bytes"),
+        ("LOG__FILE", "/none/hermes.log", "log.file: /none/hermes.log cannot be written"),
+        ("LOG__FILE", "/", "log.file: / cannot be written"),
+        ("HTTP__HOST", "192.0.2.1", "http.port: cannot listen on 192.0.2.1"),
+    ],
+)
+def test_a_place_that_cannot_be_used_is_78_and_named(
+    daemon: DaemonProcess, tmp_path: Path, key: str, value: str, why: str
+) -> None:
+    env = {"HERMES_HOST__DATA_DIR": f"{public(tmp_path)}/data", f"HERMES_{key}": value}
+    said = fails(daemon, 78, "run", HERMES_POSTGRES__URL="postgresql://x@localhost/x", **env)
+    assert why in said
+
+
+def test_a_configuration_folder_that_is_not_there_is_78(daemon: DaemonProcess) -> None:
+    assert "/none does not exist" in fails(daemon, 78, "run", "--config", "/none")
+
+
+# Commands
+
+
+@pytest.mark.parametrize(
+    "words", [("status",), ("tree", "--json"), ("send", "--to", "+4520000010", "--text", "hi")]
+)
+def test_without_a_daemon_every_question_is_69(
+    daemon: DaemonProcess, tmp_path: Path, words: tuple[str, ...]
+) -> None:
+    said = fails(daemon, 69, *words, HERMES_HOST__DATA_DIR=str(tmp_path))
+    assert "start one with `hermes run`" in said
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "why"),
+    [
+        (("--to", "123"), 1, "to: must be E.164"),
+        (("--class", "urgent"), 1, "expected one of otp"),
+        (("--key", "hk_test_x"), 1, "send Authorization: Bearer"),
+        (("--key", "a\nb"), 2, "the key holds characters that no key has"),
+        (("--url", "http://127.0.0.1:1"), 69, "http://127.0.0.1:1 does not answer"),
+        (("--url", "http://127.0.0.1:1x"), 2, "--url http://127.0.0.1:1x: Port"),
+        (("--url", "nonsense"), 2, "expected http://host:port"),
+    ],
+)
+def test_a_wrong_send_says_in_one_sentence_why(
+    daemon: DaemonProcess, words: tuple[str, ...], code: int, why: str
+) -> None:
+    usual = {"--to": "+4520000010", "--text": "hi", words[0]: words[1]}
+    said = fails(daemon, code, "send", *(word for pair in usual.items() for word in pair))
+    assert why in said
+    assert len(said.splitlines()) == 1
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        (),
+        ("run",),
+        ("send",),
+        ("status",),
+        ("tree",),
+        ("version",),
+        ("config",),
+        ("config", "check"),
+    ],
+)
+def test_every_command_explains_itself_and_its_exit_codes(words: tuple[str, ...]) -> None:
+    said = CliRunner().invoke(app, [*words, "--help"])
+    assert said.exit_code == 0
+    assert re.search(r"Exit\s+codes:\s+0\s+done;", said.stdout)
+
+
+def test_the_simulator_explains_itself_and_its_exit_codes(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    from hermes.simulator.cli import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    assert "exit codes: 0 ended by a signal" in capsys.readouterr().out
+
+
+# The carrier
+
+
+def control(daemon: DaemonProcess, method: str, route: str, body: object = None) -> Any:
+    """Ask the simulated carrier's control API."""
+    url = f"http://127.0.0.1:{daemon.wiring['simulator_control_port']}{route}"
+    request = urllib.request.Request(
+        url, json.dumps(body).encode() if body is not None else None, method=method
+    )
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        return json.loads(answer.read() or b"null")
+
+
+@pytest.mark.parametrize(
+    "octets",
+    [
+        pytest.param(b"\xff" * 64, id="a PDU of 4 GB"),
+        pytest.param((4).to_bytes(4, "big") + bytes(60), id="a PDU shorter than its header"),
+        pytest.param(b"HTTP/1.1 400 Bad Request\r\n\r\n", id="another protocol"),
+    ],
+)
+def test_garbage_from_the_carrier_costs_that_bind_a_reconnect_and_nothing_more(
+    daemon: DaemonProcess, octets: bytes
+) -> None:
+    final(daemon, post(daemon, "+4520000020"))
+    before, binds = pids(daemon), len(bound(daemon))
+    control(daemon, "POST", "/faults/inject", {"hex": octets.hex()})
+    wait_for(lambda: len(bound(daemon)) > binds or None)
+    assert final(daemon, post(daemon, "+4520000030"))["state"] == "delivered"
+    assert pids(daemon) == before
+    status = wait_for(lambda: daemon.admin("/v1/status"))
+    assert (status["healthy"], status["binds"][0]["state"]) == (True, "bound")
+
+
+def test_a_pdu_of_the_carrier_that_nobody_knows_is_answered_and_costs_nothing(
+    daemon: DaemonProcess,
+) -> None:
+    before, binds = pids(daemon), len(bound(daemon))
+    unknown = b"".join(number.to_bytes(4, "big") for number in (16, 0x0001_0FFF, 0, 77))
+    control(daemon, "POST", "/faults/inject", {"hex": unknown.hex()})
+    assert final(daemon, post(daemon, "+4520000040"))["state"] == "delivered"
+    assert (pids(daemon), len(bound(daemon))) == (before, binds)
+
+
+def bound(daemon: DaemonProcess) -> list[dict[str, Any]]:
+    """Every bind the carrier has accepted."""
+    return [line for line in daemon.simulator_log() if line["event"] == "bind"]
+
+
+def pids(daemon: DaemonProcess) -> dict[str, object]:
+    """Give the pid of every actor and every process it owns."""
+    found: dict[str, object] = {}
+    waiting = [daemon.tree()]
+    for node in waiting:
+        found[node["path"]] = (node["pid"], node.get("facts", {}).get("process"))
+        waiting += node.get("children", [])
+    return found
