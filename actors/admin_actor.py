@@ -17,12 +17,15 @@ from prometheus_client import CollectorRegistry
 from thespian.actors import ActorAddress
 
 from actors.commands import Describe, Description
+from actors.dead_letter_desk import DeadLetterDesk
 from actors.stage_actor import ANSWER_WITHIN, StageActor
 from actors.stores import open_ledger
 from actors.tree_view import is_well, leaves, walk
 from hermes.actor_messages import TreePath
 from hermes.adapters.message_counts_postgres import count_messages
+from hermes.adapters.override_store_postgres import PostgresOverrideStore
 from hermes.admin.address import url_of
+from hermes.admin.carriers import add_carrier_routes
 from hermes.admin.server import admin_app, listen_tcp, listen_unix, metrics_app
 from hermes.core.errors import StoreUnavailable
 from hermes.metrics import Aggregate
@@ -39,6 +42,7 @@ class AdminActor(StageActor):
         self.aggregate = Aggregate()
         self.waiting: dict[TreePath, asyncio.Future[Any]] = {}
         self.runners: list[web.AppRunner] = []
+        self.desk: DeadLetterDesk | None = None
         self.walking: asyncio.Task[dict[str, Any]] | None = None
 
     async def on_begin(self) -> None:
@@ -48,7 +52,11 @@ class AdminActor(StageActor):
         self.pool = await open_ledger(self.wiring, self.name, connections=1)
         registry = CollectorRegistry()
         registry.register(self.aggregate)
-        self.runners.append(await listen_unix(admin_app(self), self.wiring.admin_socket))
+        self.desk = DeadLetterDesk(self.wiring, self.pool, self.name)
+        app = admin_app(self, self.desk)
+        known = {carrier.id for carrier in self.args["carriers"]}
+        add_carrier_routes(app, PostgresOverrideStore(self.pool), known)
+        self.runners.append(await listen_unix(app, self.wiring.admin_socket))
         host = self.wiring.settings.admin.host
         self.runners.append(await listen_tcp(metrics_app(registry), host, self.wiring.admin_port))
 
@@ -56,6 +64,8 @@ class AdminActor(StageActor):
         """Close them."""
         for runner in self.runners:
             await runner.cleanup()
+        if self.desk is not None:
+            await self.desk.close()
         with contextlib.suppress(OSError):
             Path(self.wiring.admin_socket).unlink()
 

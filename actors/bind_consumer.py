@@ -77,7 +77,7 @@ class BindConsumer(StageActor):
             ),
             self.belt,
             sink,
-            dead_letters_of(self.belt, self),
+            dead_letters_of(self.belt, self.wiring, self.metrics, self.log),
             self.clock,
             lambda: self.memory.made_at,
             self.metrics,

@@ -17,6 +17,7 @@ from actors.bind_outcomes import (
     Result,
     settled_of,
 )
+from actors.dead_letter_kinds import of_claim
 from hermes import crash
 from hermes.core.carrier import Carrier
 from hermes.core.claim import ACCEPTED, REFUSED, Act, Claim, may_be_lost, next_act
@@ -26,9 +27,9 @@ from hermes.core.job import decode_job
 from hermes.core.ready import ReadyQueue
 from hermes.core.units import Reason
 from hermes.core.witness import Witness
-from hermes.ports.claims import ClaimRequest
+from hermes.ports.claims import ClaimRequest, claim_key
 from hermes.ports.link import Link, Lost, NoResponse, NotSent, SubmitResult, WirePdu
-from hermes.ports.stream import Delivery, StreamFull
+from hermes.ports.stream import Delivery
 from hermes.smpp.pacing import Pacing
 from hermes.smpp.pdu import PduError
 from hermes.smpp.segment import TextTooLong
@@ -200,7 +201,7 @@ class Submits:
         fresh = [held for held in batch if not held.claimed]
         self.claiming += len(batch)
         try:
-            found = await self.ask_claims(fresh)
+            found, unread = await self.ask_claims(fresh)
             alive = await self.owners_of(found)
         except StoreUnavailable as error:
             self.out.sink.refuse(error)
@@ -212,12 +213,11 @@ class Submits:
         crash.at("after_claim", len(batch))
         told: list[Event] = []
         done: list[HeldJob] = []
-        unread = {held: error for held, error in found.items() if isinstance(error, Unreadable)}
         for held in batch:
-            claim = found.get(held.attempt)
-            if isinstance(claim, Unreadable):
-                continue
-            self.act(held, claim, alive, (told, done))
+            if held.attempt not in unread:
+                self.act(held, found.get(held.attempt), alive, (told, done))
+        if unread:
+            await self.set_aside([h for h in batch if h.attempt in unread], unread, (told, done))
         if told or done:
             await self.out.sink.store(told)
             await self.outcomes.ack(done)
@@ -227,10 +227,45 @@ class Submits:
         self.out.sink.is_refused = False
         self.wake.set()
 
-    async def ask_claims(self, fresh: list[HeldJob]) -> dict[str, Claim]:
-        """Claim what has no claim; give the claims found instead."""
+    async def set_aside(
+        self,
+        jobs: list[HeldJob],
+        unread: dict[str, Unreadable],
+        out: tuple[list[Event], list[HeldJob]],
+    ) -> None:
+        """End jobs whose claim nobody can read: somebody may have sent them, so uncertain.
+
+        Those whose letter cannot be stored now go back to their place.
+        """
+        told, done = out
+        letters = [
+            of_claim(
+                claim_key(self.carrier.id, held.attempt),
+                held.attempt,
+                str(unread[held.attempt]),
+                self.now(),
+                held.num_delivered,
+            )
+            for held in jobs
+        ]
+        for held, is_stored in zip(jobs, await self.out.dead.store(letters), strict=True):
+            if not is_stored:
+                self.ready.put_back([held])
+                asyncio.get_running_loop().call_later(RETRY_EVERY, self.wake_up)
+                continue
+            self.ready.answered(held)
+            reason = Reason("claim_unreadable", "its claim cannot be read: it may have been sent")
+            told.append(
+                self.witness.tell(held.attempt, "uncertain", self.now(), segment=0, reason=reason)
+            )
+            done.append(held)
+
+    async def ask_claims(
+        self, fresh: list[HeldJob]
+    ) -> tuple[dict[str, Claim], dict[str, Unreadable]]:
+        """Claim what has no claim; give the claims found instead, and those nobody can read."""
         if not fresh:
-            return {}
+            return {}, {}
         now = self.now()
         wanted = [
             ClaimRequest(
@@ -241,11 +276,17 @@ class Submits:
             for held in fresh
         ]
         answers = await self.out.claims.claim(self.carrier.id, wanted, self.me)
-        return {
-            held.attempt: claim
-            for held, claim in zip(fresh, answers, strict=True)
-            if claim is not None
-        }
+        found: dict[str, Claim] = {}
+        unread: dict[str, Unreadable] = {}
+        for held, answer in zip(fresh, answers, strict=True):
+            match answer:
+                case Claim():
+                    found[held.attempt] = answer
+                case Unreadable():
+                    unread[held.attempt] = answer
+                case None:
+                    pass
+        return found, unread
 
     async def owners_of(self, found: dict[str, Claim]) -> set[str]:
         """Give the owners that are alive among the claims found."""

@@ -8,12 +8,14 @@ from typing import Any
 
 from actors.producer_shell import ProducerShell
 from actors.stage_actor import StageActor
-from actors.stores import ensure_belt, open_belt
+from actors.stores import ensure_belt, open_belt, open_ledger
+from hermes.adapters.override_store_postgres import PostgresOverrideStore
 from hermes.core.carrier import Carrier
 from hermes.core.errors import StoreUnavailable
 from hermes.core.job import stream_of
 from hermes.core.priority import Shares
 from hermes.core.units import PRIORITIES, Priority
+from hermes.ports.override_store import CarrierIntent
 from hermes.ports.stream import Delivery, Short
 from hermes.stages.dispatcher_demand import DemandDispatcher
 from hermes.stages.producer import Producer
@@ -22,6 +24,7 @@ LONG_POLL = 1.0
 POLLED = 10
 LONGEST_HOLD = 2.0
 PAUSE = 0.2
+LOOK_EVERY = 1.0
 MOST_ASKED = 10_000
 
 
@@ -38,6 +41,7 @@ class CarrierStage(StageActor):
         self.arrived: list[Delivery] = []
         self.orphaned_at: float | None = None
         self.changed: asyncio.Event
+        self.intent: CarrierIntent | None = None
 
     async def on_begin(self) -> None:
         """Connect, make the stream if it is missing, begin to pull."""
@@ -51,6 +55,9 @@ class CarrierStage(StageActor):
         self.producer = ProducerShell(
             self, Producer(DemandDispatcher(MOST_ASKED), buffer_size=None), self.on_demand
         )
+        self.pool = await open_ledger(self.wiring, self.name, connections=1)
+        self.overrides = PostgresOverrideStore(self.pool)
+        _ = self.spawn(self.look_forever())
         _ = self.spawn(self.pull_forever())
         _ = self.spawn(self.hold_forever())
 
@@ -64,6 +71,28 @@ class CarrierStage(StageActor):
     def has_binds(self) -> bool:
         """Say whether a bind is subscribed; without one, demand that is left waits."""
         return self.producer is not None and bool(self.producer.core.consumers)
+
+    @property
+    def is_going(self) -> bool:
+        """Say whether to pull: a bind wants jobs, and no operator paused the carrier.
+
+        Until the ledger has said so once, nobody knows, and nothing is pulled.
+        """
+        return self.has_binds and self.intent is not None and not self.intent.paused
+
+    async def look_forever(self) -> None:
+        """Follow what the operator wants: the ledger keeps it through every restart."""
+        while True:
+            try:
+                intent = await self.overrides.carrier(self.carrier.id)
+            except StoreUnavailable as error:
+                self.log.warning("store.unavailable", reason=str(error))
+            else:
+                if intent != self.intent:
+                    self.log.info("carrier.decided", paused=intent.paused, reason=intent.reason)
+                    self.intent = intent
+                    self.changed.set()
+            await asyncio.sleep(LOOK_EVERY)
 
     def on_demand(self, count: int) -> None:
         """Binds want more."""
@@ -100,7 +129,7 @@ class CarrierStage(StageActor):
             try:
                 if self.missing:
                     await self.ensure()
-                if self.wanted == 0 or not self.has_binds or not await self.pull_now():
+                if self.wanted == 0 or not self.is_going or not await self.pull_now():
                     await self.wait()
             except StoreUnavailable as error:
                 self.log.warning("belt.unavailable", reason=str(error))
@@ -145,7 +174,7 @@ class CarrierStage(StageActor):
             assert self.producer is not None
             held = self.producer.core.buffer.events
             now = self.loop.time()
-            if self.has_binds:
+            if self.is_going:
                 self.orphaned_at = None
             elif self.orphaned_at is None:
                 self.orphaned_at = now
@@ -177,6 +206,7 @@ class CarrierStage(StageActor):
         producer = self.producer
         return {
             "carrier": self.carrier.id,
+            "paused": self.intent is None or self.intent.paused,
             "demand": self.wanted,
             "binds": len(producer.core.consumers) if producer else 0,
             "buffered": producer.core.buffered_count if producer else 0,

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from datetime import datetime
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import structlog
 
-from hermes.core.dead_letter import DeadLetter, encode_letter, ids_in
+from actors.dead_letter_kinds import Named, of_delivery
+from hermes.core.dead_letter import DeadLetter, encode_letter
 from hermes.core.errors import HermesError, Unreadable
 from hermes.metrics import Metrics
 from hermes.ports.stream import (
-    EVENTS,
     Acknowledger,
     BeltAdmin,
     Delivery,
@@ -26,13 +26,6 @@ from hermes.ports.stream import (
 
 class Belt(Publisher, Acknowledger, Protocol):
     """What a letter goes through."""
-
-
-class Named(NamedTuple):
-    """A letter and the id under which the belt knows a repeat of it."""
-
-    name: str
-    letter: DeadLetter
 
 
 class DeadLetterSink:
@@ -50,7 +43,7 @@ class DeadLetterSink:
 
     async def bury(self, dead: Sequence[tuple[Delivery, Unreadable]]) -> None:
         """Set deliveries aside, then end them; one whose letter is not stored stays as it is."""
-        letters = [self.letter_of(delivery, str(error)) for delivery, error in dead]
+        letters = [of_delivery(delivery, str(error), self.clock()) for delivery, error in dead]
         stored = await self.store(letters)
         ended = [delivery.reply for (delivery, _), done in zip(dead, stored, strict=True) if done]
         try:
@@ -99,19 +92,3 @@ class DeadLetterSink:
                 attempt=letter.attempt,
                 reason=letter.reason,
             )
-
-    def letter_of(self, delivery: Delivery, why: str) -> Named:
-        """Make the letter of a whole delivery; of events it keeps the envelope."""
-        message, attempt = ids_in(delivery.data)
-        letter = DeadLetter(
-            stream=delivery.stream,
-            subject=delivery.subject,
-            reason=why,
-            at=self.clock(),
-            seq=delivery.seq,
-            num_delivered=delivery.num_delivered,
-            message=message,
-            attempt=attempt,
-            envelope=delivery.data if delivery.stream == EVENTS else None,
-        )
-        return Named(f"{delivery.stream}-{delivery.seq}", letter)

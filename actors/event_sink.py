@@ -6,11 +6,9 @@ import asyncio
 from collections.abc import Sequence
 from uuid import uuid5
 
-import msgspec
-
 from hermes.core.errors import HermesError, StoreUnavailable
 from hermes.core.event import MAX_ENVELOPE, NAMESPACE, Event, encode_envelope
-from hermes.ports.stream import Delivery, Publisher, StreamFull, StreamMissing
+from hermes.ports.stream import Publisher, StreamFull, StreamMissing
 
 RETRY_EVERY = 0.5
 
@@ -44,14 +42,6 @@ class EventSink:
             else:
                 self.is_refused = False
                 return
-
-    async def bury(self, delivery: Delivery, why: str) -> None:
-        """Publish a dead letter: ids, subject and reason, never text or address."""
-        letter = {"stream": delivery.stream, "seq": delivery.seq, "subject": delivery.subject}
-        data = msgspec.json.encode(letter | {"reason": why, "delivered": delivery.num_delivered})
-        await self.belt.publish(
-            f"dead.{delivery.stream}", data, f"{delivery.stream}-{delivery.seq}"
-        )
 
     def refuse(self, error: HermesError) -> None:
         """Note why nothing can be stored now."""

@@ -10,11 +10,11 @@ from uuid import uuid4
 
 from actors.event_sink import EventSink
 from actors.stage_actor import StageActor
-from actors.stores import admin_of, ensure_belt, open_belt, open_ledger, timing
+from actors.stores import admin_of, dead_letters_of, ensure_belt, open_belt, open_ledger, timing
 from hermes import crash
 from hermes.adapters.attempt_store_postgres import PostgresAttemptStore
 from hermes.core.carrier import Carrier
-from hermes.core.errors import HermesError, StoreUnavailable, Unreadable
+from hermes.core.errors import StoreUnavailable, Unreadable
 from hermes.core.event import Source
 from hermes.core.ids import attempt_id, encode_message_id
 from hermes.core.job import encode_job, job_of, subject_of
@@ -36,6 +36,7 @@ BATCH = 200
 GATHER = 0.003
 RETRY_EVERY = 0.5
 FULL_WAIT = 2.0
+RECORD_EVERY = 0.1
 
 
 class IntakeStage(StageActor):
@@ -47,6 +48,7 @@ class IntakeStage(StageActor):
         self.boot = uuid4().hex
         self.waiting: list[Delivery] = []
         self.created: dict[str, datetime] = {}
+        self.places: list[JobPlace] = []
         self.taken = 0
         self.parked = 0
         self.came: asyncio.Event
@@ -63,14 +65,17 @@ class IntakeStage(StageActor):
         self.store = PostgresAttemptStore(self.pool, source, timing(self.wiring))
         self.witness = Witness(source, "")
         self.sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
+        self.dead = dead_letters_of(self.belt, self.wiring, self.metrics, self.log)
         for priority in PRIORITIES:
             await self.belt.pull_continuously(
                 INTAKE, priority, self.on_item, self.on_missing, batch=BATCH
             )
         _ = self.spawn(self.take_forever())
+        _ = self.spawn(self.record_forever())
 
     async def on_stop(self, deadline_s: float) -> None:
         """What is not acknowledged comes back to whoever is next."""
+        await self.record()
         await self.belt.close()
 
     def on_missing(self) -> None:
@@ -100,15 +105,18 @@ class IntakeStage(StageActor):
         """Take in one batch; what is not acknowledged is delivered again."""
         messages: dict[Any, tuple[Delivery, Message]] = {}
         done: list[str] = []
+        unread: list[tuple[Delivery, Unreadable]] = []
         for delivery in batch:
             try:
                 message = decode_message(delivery.data)
             except Unreadable as error:
-                await self.bury(delivery, error)
+                unread.append((delivery, error))
                 continue
             if message.id in messages:
                 done.append(delivery.reply)
             messages.setdefault(message.id, (delivery, message))
+        if unread:
+            await self.dead.bury(unread)
         offers = [self.offer(message) for _, message in messages.values()]
         results = await self.store.take_in(offers) if offers else []
         crash.at("after_intake", len(offers))
@@ -160,13 +168,28 @@ class IntakeStage(StageActor):
                     await self.admin.ensure(self.carriers)
                 case _:
                     self.log.warning("job.not_published", reason=str(result))
-        if places:
-            await self.store.record_jobs(places)
+        self.places += places
         if parkings:
             await self.store.park(parkings)
         self.taken += len(places)
         self.parked += len(parkings)
         return done
+
+    async def record_forever(self) -> None:
+        """Note where jobs lie, ten times a second: one that is not noted is published again."""
+        while True:
+            await asyncio.sleep(RECORD_EVERY)
+            await self.record()
+
+    async def record(self) -> None:
+        """Note where jobs lie; while the ledger is away it waits."""
+        places, self.places = self.places, []
+        try:
+            if places:
+                await self.store.record_jobs(places)
+        except StoreUnavailable as error:
+            self.places = places + self.places
+            self.log.warning("store.unavailable", reason=str(error))
 
     def publication(self, message: Message, taken: Taken) -> Publication:
         """Make the publication of a job; its id is the attempt id."""
@@ -188,15 +211,6 @@ class IntakeStage(StageActor):
         reason = Reason("expired", "the validity ended before it was taken in")
         now = datetime.now(UTC)  # noqa: TID251 - the shell's clock
         await self.sink.store([self.witness.tell(attempt, "expired", now, reason=reason)])
-
-    async def bury(self, delivery: Delivery, error: Unreadable) -> None:
-        """Set aside what nobody can read."""
-        self.metrics.dead.labels(INTAKE).inc()
-        try:
-            await self.sink.bury(delivery, str(error))
-            await self.belt.term(delivery.reply)
-        except HermesError as refusal:
-            self.log.warning("intake.not_buried", reason=str(refusal))
 
     def describe(self) -> dict[str, Any]:
         """Say what was taken in."""

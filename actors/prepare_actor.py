@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 
 from actors.io_loop import BeginResult
 from actors.stage_actor import StageActor
-from actors.stores import admin_of, open_belt, open_ledger, open_memory
+from actors.stores import SAY_EVERY, admin_of, connect_belt, open_ledger, open_memory
 from hermes.adapters.message_store_postgres import PostgresMessageStore
 from hermes.adapters.migrate_postgres import migrate
 from hermes.core.carrier import Carrier
@@ -19,7 +19,6 @@ from hermes.progress import tell
 
 RETRY_EVERY = 0.2
 SAY_AFTER = 1.0
-SAY_EVERY = 5.0
 CONNECT_WITHIN = 2.0
 DEMO = "demo"
 
@@ -60,7 +59,7 @@ class PrepareActor(StageActor):
 
     async def ensure_streams(self, carriers: tuple[Carrier, ...]) -> None:
         """Make streams and durables."""
-        belt = await open_belt(self.wiring, self.name, CONNECT_WITHIN)
+        belt = await connect_belt(self.wiring, self.name, CONNECT_WITHIN)
         try:
             await admin_of(belt, self.wiring).ensure(carriers)
         finally:

@@ -29,6 +29,7 @@ LEFT_AFTER = 5.0
 LOOK_EVERY = 2.0
 LIMIT = 500
 RETRY_EVERY = 0.5
+MARK_EVERY = 0.2
 AGAIN_AT = (0.02, 0.1, 0.3, 0.6, 0.95)
 """When an orphan is looked at again, in parts of the grace an uncertain attempt has."""
 MOST_ORPHANS = 10_000
@@ -57,6 +58,7 @@ class ReceiptStage(StageActor):
         self.boot = uuid4().hex
         self.recent: dict[UUID, None] = {}
         self.orphans: deque[Orphan] = deque(maxlen=MOST_ORPHANS)
+        self.marks: dict[str, list[UUID]] = {"matched": [], "orphan": [], "other": []}
         self.counts = {"matched": 0, "orphan": 0, "other": 0, "adopted": 0}
 
     async def on_begin(self) -> None:
@@ -77,9 +79,11 @@ class ReceiptStage(StageActor):
         _ = self.spawn(self.work_forever())
         _ = self.spawn(self.look_forever())
         _ = self.spawn(self.adopt_forever())
+        _ = self.spawn(self.mark_forever())
 
     async def on_stop(self, deadline_s: float) -> None:
         """What is left stays unprocessed in the ledger."""
+        await self.mark()
         await self.belt.close()
 
     def on_events(self, _tag: str, batch: tuple[Inbound, ...]) -> None:
@@ -135,11 +139,29 @@ class ReceiptStage(StageActor):
         orphans = [one for one, target in pairs if target is None]
         ids = [one.row.id for one in orphans]
         for marked, result in ((matched, "matched"), (ids, "orphan"), (other, "other")):
-            if marked:
-                await self.store.mark(marked, result)
-                self.count(result, len(marked))
+            self.marks[result] += marked
         due = self.loop.time() + self.wait_of(0)
         self.orphans += [Orphan(due, 0, one) for one in orphans]
+
+    async def mark_forever(self) -> None:
+        """Mark what was processed, a few times a second: a mark that is lost costs a repeat."""
+        while True:
+            await asyncio.sleep(MARK_EVERY)
+            await self.mark()
+
+    async def mark(self) -> None:
+        """Mark what was processed; while the ledger is away it waits."""
+        for result, ids in self.marks.items():
+            if not ids:
+                continue
+            marked = tuple(ids)
+            try:
+                await self.store.mark(marked, result)
+            except StoreUnavailable as error:
+                self.log.warning("store.unavailable", reason=str(error))
+                return
+            del ids[: len(marked)]
+            self.count(result, len(marked))
 
     async def match(self, reads: list[ReadReceipt]) -> list[tuple[ReadReceipt, Target | None]]:
         """Pair receipts with their targets, carrier by carrier."""

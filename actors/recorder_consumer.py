@@ -5,22 +5,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from typing import Any
+from uuid import UUID
 
-import msgspec
-
+from actors.dead_letter_kinds import Named, of_event
 from actors.stage_actor import StageActor
-from actors.stores import ensure_belt, open_belt, open_ledger, timing
+from actors.stores import dead_letters_of, ensure_belt, open_belt, open_ledger, timing, utc_now
 from hermes import crash
 from hermes.adapters.event_store_postgres import PostgresEventStore
 from hermes.core.carrier import Carrier
-from hermes.core.errors import HermesError, StoreUnavailable, Unreadable
-from hermes.core.event import Event, decode_envelope
+from hermes.core.errors import StoreUnavailable, Unreadable
+from hermes.core.event import Event, encode_envelope, split_envelope
 from hermes.ports.event_store import Applied, BadEvent
-from hermes.ports.stream import DEAD, EVENTS, RECORDER, Delivery
+from hermes.ports.stream import EVENTS, RECORDER, Delivery
 
 BATCH = 100
 MOST_EVENTS = 500
-GATHER = 0.01
+GATHER = 0.025
 RETRY_EVERY = 0.5
 
 
@@ -43,6 +43,7 @@ class RecorderConsumer(StageActor):
         self.belt = await open_belt(self.wiring, self.name)
         self.pool = await open_ledger(self.wiring, self.name)
         self.store = PostgresEventStore(self.pool, timing(self.wiring))
+        self.dead = dead_letters_of(self.belt, self.wiring, self.metrics, self.log)
         await self.belt.pull_continuously(
             EVENTS, RECORDER, self.on_item, self.on_missing, batch=BATCH
         )
@@ -76,17 +77,30 @@ class RecorderConsumer(StageActor):
         """Record some envelopes in one transaction; again for as long as the ledger is away."""
         batch: list[Delivery] = []
         events: list[Event] = []
+        unread: list[tuple[Delivery, Unreadable]] = []
+        letters: list[tuple[Delivery, Named]] = []
+        came_in: dict[UUID, Delivery] = {}
         while self.waiting and len(events) < MOST_EVENTS:
             delivery = self.waiting.pop(0)
             try:
-                events += decode_envelope(delivery.data)
-                batch.append(delivery)
+                good, bad = split_envelope(delivery.data)
             except Unreadable as error:
-                await self.bury(delivery, error)
+                unread.append((delivery, error))
+                continue
+            batch.append(delivery)
+            events += good
+            came_in.update((event.id, delivery) for event in good)
+            letters += [
+                (delivery, of_event(delivery, str(p.error), utc_now(), p.envelope, p.place))
+                for p in bad
+            ]
+        if unread:
+            await self.dead.bury(unread)
         applied = await self.apply(events, batch)
         crash.at("after_outcome", len(events))
-        for bad in applied.bad:
-            await self.bury_event(bad)
+        letters += [letter_of(came_in[bad.event.id], bad) for bad in applied.bad]
+        if letters:
+            batch = await self.set_aside(letters, batch)
         self.recorded += applied.new
         self.repeated += applied.repeated
         for event in events:
@@ -117,28 +131,20 @@ class RecorderConsumer(StageActor):
         except StoreUnavailable as error:
             self.log.warning("store.unavailable", reason=str(error))
 
-    async def bury(self, delivery: Delivery, error: Unreadable) -> None:
-        """Set an envelope aside that nobody can read."""
-        self.metrics.dead.labels(EVENTS).inc()
-        letter = {"stream": EVENTS, "seq": delivery.seq, "reason": str(error)}
-        try:
-            await self.belt.publish(
-                f"dead.{EVENTS}", msgspec.json.encode(letter), f"{EVENTS}-{delivery.seq}"
-            )
-            await self.belt.term(delivery.reply)
-        except HermesError as refusal:
-            self.log.warning("event.not_buried", reason=str(refusal))
-
-    async def bury_event(self, bad: BadEvent) -> None:
-        """Set one event aside that the ledger cannot take: ids and reason only."""
-        self.metrics.dead.labels(EVENTS).inc()
-        event = bad.event
-        letter = {"event": event.id, "message": event.message, "kind": event.kind, "why": bad.why}
-        try:
-            await self.belt.publish(f"dead.{DEAD}", msgspec.json.encode(letter), str(event.id))
-        except HermesError as refusal:
-            self.log.warning("event.not_buried", reason=str(refusal))
+    async def set_aside(
+        self, letters: list[tuple[Delivery, Named]], batch: list[Delivery]
+    ) -> list[Delivery]:
+        """Set single events aside; give the envelopes that have no letter outstanding."""
+        stored = await self.dead.store([letter for _, letter in letters])
+        owing = {d.seq for (d, _), done in zip(letters, stored, strict=True) if not done}
+        return [delivery for delivery in batch if delivery.seq not in owing]
 
     def describe(self) -> dict[str, Any]:
         """Say what was recorded."""
         return {"waiting": len(self.waiting), "recorded": self.recorded, "repeated": self.repeated}
+
+
+def letter_of(delivery: Delivery, bad: BadEvent) -> tuple[Delivery, Named]:
+    """Make the letter of an event the ledger cannot take."""
+    event, why = bad.event, f"{bad.event.kind}: {bad.why}"
+    return delivery, of_event(delivery, why, utc_now(), encode_envelope((event,)), event.id)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
 
 import structlog
 
+from actors.dead_letter_sink import DeadLetterSink
 from hermes.adapters.ensure_jetstream import JetStreamAdmin
 from hermes.adapters.postgres import PostgresPool
 from hermes.adapters.redis_memory import RedisMemory
@@ -13,8 +15,12 @@ from hermes.adapters.stream_jetstream import JetStream
 from hermes.core.carrier import Carrier
 from hermes.core.clock import Timing
 from hermes.core.errors import ConfigError, StoreUnavailable
+from hermes.metrics import Metrics
 from hermes.ports.stream import BeltSettings
+from hermes.progress import tell
 from hermes.settings.wiring import Wiring
+
+SAY_EVERY = 5.0
 
 
 def belt_settings(wiring: Wiring) -> BeltSettings:
@@ -35,16 +41,41 @@ def timing(wiring: Wiring) -> Timing:
     )
 
 
-async def open_belt(wiring: Wiring, name: str, within_s: float | None = None) -> JetStream:
-    """Connect to the belt, waiting for as long as it takes, or raise StoreUnavailable."""
+async def connect_belt(wiring: Wiring, name: str, within_s: float) -> JetStream:
+    """Connect to the belt. Raises StoreUnavailable, and ConfigError for a refused login."""
     return await JetStream.connect(
         wiring.nats_url, name=name, settings=belt_settings(wiring), timeout_s=within_s
     )
 
 
+async def open_belt(wiring: Wiring, name: str) -> JetStream:
+    """Connect to the belt, waiting for as long as it takes, and say so."""
+    while True:
+        try:
+            return await connect_belt(wiring, name, SAY_EVERY)
+        except StoreUnavailable as error:
+            tell(wiring.socket_dir, name, f"waiting for the belt: {error.why}")
+            structlog.get_logger().warning("store.unavailable", reason=str(error))
+
+
 def admin_of(belt: JetStream, wiring: Wiring) -> JetStreamAdmin:
     """Give the maker of streams on a connection."""
     return JetStreamAdmin(belt.mux, belt_settings(wiring))
+
+
+def dead_letters_of(
+    belt: JetStream,
+    wiring: Wiring,
+    metrics: Metrics,
+    log: structlog.typing.FilteringBoundLogger,
+) -> DeadLetterSink:
+    """Give the dead letters on a connection."""
+    return DeadLetterSink(belt, admin_of(belt, wiring), metrics, utc_now, log)
+
+
+def utc_now() -> datetime:
+    """Give the host's UTC time."""
+    return datetime.now(UTC)  # noqa: TID251 - the shell's clock
 
 
 async def ensure_belt(

@@ -6,12 +6,22 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
+from uuid import uuid4
 
 import msgspec
 
+from actors.dead_letter_kinds import of_row
 from actors.event_sink import EventSink
 from actors.stage_actor import StageActor
-from actors.stores import admin_of, ensure_belt, open_belt, open_ledger, timing
+from actors.stores import (
+    admin_of,
+    dead_letters_of,
+    ensure_belt,
+    open_belt,
+    open_ledger,
+    timing,
+    utc_now,
+)
 from hermes.adapters.attempt_store_postgres import PostgresAttemptStore
 from hermes.adapters.clock_store_postgres import PostgresClockStore
 from hermes.core.carrier import Carrier
@@ -21,7 +31,7 @@ from hermes.core.ids import encode_message_id
 from hermes.core.job import Job, encode_job, stream_of, subject_of
 from hermes.core.message import Message, encode_message
 from hermes.ports.attempt_store import JobPlace
-from hermes.ports.clock_store import Retention
+from hermes.ports.clock_store import Retention, SetAside
 from hermes.ports.stream import PubAck, Publication, StreamMissing
 
 ROTATE_EVERY = 3600.0
@@ -46,6 +56,7 @@ class SweeperActor(StageActor):
         self.store = PostgresClockStore(self.pool, source)
         self.attempts = PostgresAttemptStore(self.pool, source, timing(self.wiring))
         self.sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
+        self.dead = dead_letters_of(self.belt, self.wiring, self.metrics, self.log)
         _ = self.spawn(self.tick_forever())
         _ = self.spawn(self.rotate_forever())
 
@@ -74,12 +85,19 @@ class SweeperActor(StageActor):
             await self.admit(due.admit)
         if due.jobs:
             await self.publish(due.jobs, streams)
+        if due.aside:
+            await self.set_aside(due.aside)
         if due.events:
             await self.sink.store(due.events)
         self.count("admitted", len(due.admit))
         self.count("jobs", len(due.jobs))
         self.count("events", len(due.events))
         return due.has_more
+
+    async def set_aside(self, rows: Sequence[SetAside]) -> None:
+        """Write the letters of rows nobody can read, then stop their clocks."""
+        stored = await self.dead.store([of_row(row, utc_now()) for row in rows])
+        await self.store.stop([row for row, done in zip(rows, stored, strict=True) if done])
 
     def count(self, what: str, number: int) -> None:
         """Count what was moved."""
@@ -99,13 +117,18 @@ class SweeperActor(StageActor):
         return created
 
     async def admit(self, messages: Sequence[Message]) -> None:
-        """Publish whole messages on INTAKE again."""
+        """Publish whole messages on INTAKE again.
+
+        Under ids of their own: the belt knows the message's id from its first time, and would drop
+        what was taken in and parked since. Intake takes no message in twice.
+        """
+        again = uuid4().hex[:8]
         await self.belt.publish_batch(
             [
                 Publication(
                     f"intake.{message.traffic}",
                     encode_message(message),
-                    encode_message_id(message.id),
+                    f"{encode_message_id(message.id)}.{again}",
                 )
                 for message in messages
             ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from bench.processes import OTHERS, hermes_sum, in_order
@@ -13,6 +14,12 @@ from bench.report import Figure, Report, Row
 PEERS = (
     "Peers on such a machine: Kannel with store and receipts 494/s, 1.74 ms; Jasmin 283/s, 3.7 ms; "
     "one bind at 50 ms: Kannel 174/s, Jasmin 18/s; Jasmin 220-310 MB."
+)
+
+QUIET = 0.3
+NOISY = (
+    "The machine was busy with other work: rates are too low, and CPU per message is too high, "
+    "because what comes slowly goes in smaller batches."
 )
 
 
@@ -37,6 +44,8 @@ def show(report: Report, console: Console) -> None:
         if row.method:
             console.print(f"{row.id}  {row.method}", markup=False, style="dim")
     console.print(PEERS, style="dim")
+    if any(row.around is not None and row.around.others_cores > QUIET for row in report.rows):
+        console.print(NOISY, style="yellow")
 
 
 BY_KIND: Sequence[tuple[str, Callable[[Row], Mapping[str, float]]]] = (
@@ -56,7 +65,7 @@ def figures_table(rows: Sequence[Row]) -> Table:
     for row in rows:
         table.add_row(row.id, f"[bold]{row.title}[/bold]", "", "", "", noise_of(row))
         for error in row.errors:
-            table.add_row("", f"[red]{error}[/red]", "", "", "", "[red]VOID[/red]")
+            table.add_row("", f"[red]{escape(error)}[/red]", "", "", "", "[red]VOID[/red]")
         for figure in row.figures:
             table.add_row("", f"  {figure.name}", *cells_of(figure, is_void=row.is_void))
         table.add_section()

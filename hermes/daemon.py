@@ -33,6 +33,7 @@ MAX_STARTS = 5
 START_PERIOD = 300.0
 KILL_MARGIN = 15.0
 BAD_START = 78
+SILENCE = 15.0
 LOOPBACK = "127.0.0.1"
 RESTATE_DIR = Path(__file__).resolve().parent.parent / ".hermes" / "restate"
 
@@ -237,11 +238,11 @@ def live_once(host: Host, wake: socket.socket) -> None:
     asked_at: float | None = None
     limit = host.wiring.settings.supervision.stop_after * 2 + KILL_MARGIN
     waited: list[Any] = [starter, host.listener, wake]
+    hearing = Hearing(host)
     try:
         while True:
             readable, _, _ = select.select(waited, [], [], 0.5)
-            for step in host.listener.read():
-                host.say(*step)
+            hearing.pass_on()
             if wake in readable:
                 wake.recv(4096)
             if host.stopping and asked_at is None:
@@ -266,6 +267,28 @@ def live_once(host: Host, wake: socket.socket) -> None:
         host.say("stop", "stopped, nothing left running")
     else:
         host.say("hermesd", f"the actor system ended ({code}); starting it again")
+
+
+class Hearing:
+    """What one actor system tells of its start; a start that says nothing is not left unsaid."""
+
+    def __init__(self, host: Host) -> None:
+        self.host = host
+        self.is_ready = False
+        self.heard_at = time.monotonic()
+        wiring = host.wiring
+        self.log = wiring.settings.log.file or str(Path(wiring.data_dir) / "log" / "hermes.log")
+
+    def pass_on(self) -> None:
+        """Say what was told since the last call."""
+        now = time.monotonic()
+        for step in self.host.listener.read():
+            self.host.say(*step)
+            self.is_ready = self.is_ready or step.part == "ready"
+            self.heard_at = now
+        if not self.is_ready and not self.host.stopping and now > self.heard_at + SILENCE:
+            self.host.say("hermesd", f"still starting; {self.log} says what it waits for")
+            self.heard_at = now
 
 
 def leave_to_parent(_: int, __: FrameType | None) -> None:

@@ -10,6 +10,7 @@ from typing import NamedTuple
 
 NAME = "progress.sock"
 MAX_TEXT = 2000
+PATIENCE = 0.5  # seconds; Linux queues 10 datagrams, and many binds may come up at once
 MAX_LINE = 16 * 1024  # JSON writes a character in up to 6 octets
 
 
@@ -24,8 +25,9 @@ def tell(socket_dir: str, part: str, text: str) -> None:
     """Tell the daemon; when nobody listens nothing happens."""
     with (
         contextlib.suppress(OSError),
-        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK) as teller,
+        socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as teller,
     ):
+        teller.settimeout(PATIENCE)
         teller.sendto(json.dumps([part, text[:MAX_TEXT]]).encode(), f"{socket_dir}/{NAME}")
 
 

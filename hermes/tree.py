@@ -37,7 +37,7 @@ def root_requirements(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> dict
     s = wiring.settings.supervision
     specs = (
         supervisor(wiring, "services", services_of(wiring, services), middle(wiring)),
-        leaf(wiring, "prepare", PrepareActor, start_timeout=INFINITY, carriers=carriers_of(wiring)),
+        leaf(wiring, "prepare", PrepareActor, carriers=carriers_of(wiring)),
         supervisor(wiring, "main", main_of(wiring), middle(wiring)),
     )
     flags = SupervisorFlags(Strategy.REST_FOR_ONE, Intensity(s.root_restarts, s.root_period))
@@ -68,7 +68,7 @@ def main_of(wiring: Wiring) -> tuple[ChildSpec, ...]:
         supervisor(wiring, "receipts", receipts_of(wiring, carriers), leaves(wiring)),
         supervisor(wiring, "mesh", mesh, middle(wiring)),
         supervisor(wiring, "frontdoor", front_doors(wiring), leaves(wiring)),
-        leaf(wiring, "admin", AdminActor),
+        leaf(wiring, "admin", AdminActor, carriers=carriers),
     )
 
 
@@ -129,7 +129,6 @@ def services_of(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> tuple[Chil
             wiring,
             service.name,
             PortActor,
-            start_timeout=INFINITY,
             shutdown=service.stop_timeout_s + 5,
             spec=replace(
                 port_of_service(service, partial(record_service, wiring, service)),
@@ -206,16 +205,18 @@ def leaf(
     child_id: str,
     cls: type[HermesActor],
     *,
-    start_timeout: float | None = None,
     shutdown: float | None = None,
     **args: Any,
 ) -> ChildSpec:
-    """Give a leaf with the host's wiring."""
+    """Give a leaf with the host's wiring.
+
+    Its start waits for a store that is away as long as it takes; what hangs misses heartbeats.
+    """
     return ChildSpec(
         child_id,
         StartActor(cls, {"wiring": wiring, **args}),
         shutdown=shutdown or wiring.settings.supervision.stop_after,
-        start_timeout=start_timeout,
+        start_timeout=INFINITY,
     )
 
 

@@ -35,6 +35,7 @@ T = TypeVar("T")
 
 MAX_SMALLINT: Final = 32767
 MAX_SEGMENTS: Final = 255
+NO_ID: Final = "it does not name its message by a message id"
 NO_MESSAGE: Final = "the ledger has no such message"
 
 # The lock on the message is the lock on its attempts; a statement of its own, because rows that
@@ -157,8 +158,8 @@ class _Account:
                 message = uuids.get(event.message)
                 if message is None:
                     message = uuids[event.message] = decode_message_id(event.message)
-            except BadId as error:
-                self.bad.append(BadEvent(event, str(error)))
+            except BadId:
+                self.bad.append(BadEvent(event, NO_ID))
                 continue
             if why := _out_of_range(event):
                 self.bad.append(BadEvent(event, why))

@@ -317,7 +317,10 @@ class AiosmpplibLink(ESME):
                 self._enquired = sequence, now
                 self._writer.write(encode_header_only(CommandId.enquire_link, 0, sequence))
                 enquire_at = now + s.enquire_interval
-            wake = enquire_at if self._enquired is None else self._enquired[1] + s.enquire_timeout
+            wake = enquire_at
+            if self._enquired is not None:  # its answer may come before the next one is due
+                given_up = self._enquired[1] + s.enquire_timeout
+                wake = min(wake, given_up) if now < wake else given_up
             wake = min(wake, self._accounts.next_expiry(now))
             await asyncio.sleep(max(0.001, wake - now))
 

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any, Final, NoReturn, Self, TypeVar
 
 import psycopg
-from psycopg import AsyncConnection, AsyncRawCursor, errors
+from psycopg import AsyncConnection, AsyncRawCursor, errors, waiting
+from psycopg.pq import TransactionStatus
 from psycopg_pool import AsyncConnectionPool, PoolClosed, PoolTimeout
 
 from hermes.core.errors import ConfigError, HermesBug, HermesError, StoreUnavailable
@@ -27,6 +28,7 @@ SESSION: Final = {
 }
 AGAIN: Final = (errors.DeadlockDetected, errors.SerializationFailure)
 MAX_TRIES: Final = 3
+WAIT_INTERVAL_S: Final = 0.1  # the driver's own
 
 T = TypeVar("T")
 Connection = AsyncConnection[tuple[Any, ...]]
@@ -133,6 +135,24 @@ class PostgresPool:
                     return await super().connect(*args, **kwargs)
                 except psycopg.Error as error:
                     pool.last_error = reason_of(error)
+                    raise
+
+            async def wait(
+                self,
+                gen: Any,
+                interval: float = WAIT_INTERVAL_S,
+                timeout: float | None = None,  # noqa: ASYNC109 - the driver's signature
+            ) -> Any:
+                """Hang up when a call is over its deadline.
+
+                The driver would spend 10 s more on asking the server to stop; one that lives
+                has ended the statement at its timeout, and one that is silent does not hear.
+                """
+                try:
+                    return await waiting.wait_async(gen, self.pgconn.socket, interval, timeout)
+                except asyncio.CancelledError:
+                    if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+                        self.pgconn.finish()
                     raise
 
         return ReportingConnection

@@ -17,6 +17,7 @@ import msgspec
 from hermes.adapters.claims_redis import SETTLE_ONE
 from hermes.adapters.redis_memory import RedisMemory, Script
 from hermes.core.number_match import SHORTEST_SUFFIX, digits
+from hermes.core.wire import BROKEN
 from hermes.ports.receipt_store import Accepted, OrphanMatch, Receipt, Settlement, Target
 from hermes.smpp.message_id import IdForm, convert, forms
 
@@ -125,7 +126,9 @@ local function find(id, source, destination, keys, forms)
     end
     if value then
       if owner == id then return value, owner, alias end
-      if agree(cmsgpack.unpack(value), source, destination) then
+      local is_packed, target = pcall(cmsgpack.unpack, value)
+      local is_target = is_packed and type(target) == 'table' and target[3]
+      if is_target and agree(target, source, destination) then
         learn(carrier, forms[at])
         return value, owner, alias
       end
@@ -250,7 +253,14 @@ class RedisReceiptStore:
             addresses = digits(source), digits(destination)
             batch.append((message_id, *addresses, inbound, is_final, keys, labels))
         payload = PACK.encode((self._orphan_ttl_s if keep else 0, batch))
-        return TARGETS.decode(await self._memory.run(RECEIPT, dlr_prefix(carrier), payload))
+        answer = await self._memory.run(RECEIPT, dlr_prefix(carrier), payload)
+        try:
+            return TARGETS.decode(answer)
+        except BROKEN:
+            # one cannot be read, which hides where the next begins; the ledger may know more
+            if len(items) == 1:
+                return [None]
+            return [(await self._look(carrier, [i], keys_of, keep=keep))[0] for i in items]
 
     def _in_all_forms(self, carrier: str) -> KeysOf:
         allowed = ALLOWED[self._id_forms.get(carrier, "learn")]

@@ -14,6 +14,8 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from hermes.admin.dead import DeadDesk, add_dead_routes
+
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
@@ -41,7 +43,7 @@ async def same_user(request: web.Request, handler: Handler) -> web.StreamRespons
     return await handler(request)
 
 
-def admin_app(view: View) -> web.Application:
+def admin_app(view: View, desk: DeadDesk) -> web.Application:
     """Make the application behind the unix socket."""
 
     async def tree(_: web.Request) -> web.Response:
@@ -53,6 +55,7 @@ def admin_app(view: View) -> web.Application:
     app = web.Application(middlewares=[same_user])
     app.router.add_get("/v1/tree", tree)
     app.router.add_get("/v1/status", status)
+    add_dead_routes(app, desk)
     return app
 
 

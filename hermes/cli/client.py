@@ -28,11 +28,33 @@ class UnixConnection(http.client.HTTPConnection):
 
 def admin_get(path: Path, route: str) -> Any:
     """Ask the admin API; exits 69 with a sentence when no daemon answers."""
+    status, body = admin_call(path, "GET", route)
+    if status != 200:
+        leave(CommandExit.FAILED, f"{route} answered {status}: {body.decode(errors='replace')}")
+    return json.loads(body)
+
+
+def admin_do(path: Path, method: str, route: str) -> dict[str, Any]:
+    """Have the admin API do something; exits 1 with its own sentence when it refuses."""
+    status, body = admin_call(path, method, route)
+    try:
+        found = json.loads(body)
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        leave(CommandExit.FAILED, f"{route} answered {status}: {body.decode(errors='replace')}")
+    if status != 200:
+        leave(CommandExit.FAILED, str(found.get("detail", f"{route} answered {status}")))
+    return found
+
+
+def admin_call(path: Path, method: str, route: str) -> tuple[int, bytes]:
+    """Call the admin API; give status and body. Exits 69 when no daemon answers."""
     connection = UnixConnection(str(path))
     try:
-        connection.request("GET", route)
+        connection.request(method, route)
         answer = connection.getresponse()
-        body = answer.read()
+        return answer.status, answer.read()
     except PermissionError:
         leave(CommandExit.NO_PERMISSION, f"{path} belongs to another user; ask as that user")
     except (OSError, http.client.HTTPException) as error:
@@ -42,11 +64,6 @@ def admin_get(path: Path, route: str) -> Any:
         )
     finally:
         connection.close()
-    if answer.status != 200:
-        leave(
-            CommandExit.FAILED, f"{route} answered {answer.status}: {body.decode(errors='replace')}"
-        )
-    return json.loads(body)
 
 
 def said(error: Exception) -> str:

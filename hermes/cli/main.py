@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hermes.cli import place, run, send, simulate, status
+from hermes.cli import carrier, dead, place, run, send, simulate, status
 from hermes.cli.exit_code import CommandExit, exit_codes
 
 ALWAYS = (CommandExit.OK, CommandExit.USAGE)
@@ -39,6 +39,18 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the configuration.", epilog=CHECKS, no_args_is_help=True)
 app.add_typer(config_app, name="config")
+carrier_app = typer.Typer(help="Pause a carrier, or let it go on.", no_args_is_help=True)
+app.add_typer(carrier_app, name="carrier")
+for word, command in carrier.COMMANDS.items():
+    carrier_app.command(word, epilog=exit_codes(*ASKS))(command)
+dead_app = typer.Typer(
+    help="Look at what could not be understood, and bring it back or drop it.",
+    epilog=exit_codes(*ASKS),
+    no_args_is_help=True,
+)
+app.add_typer(dead_app, name="dead")
+for word, command in dead.COMMANDS.items():
+    dead_app.command(word, epilog=exit_codes(*ASKS))(command)
 app.command("run", epilog=exit_codes(*RUNS))(run.run)
 app.command("send", epilog=exit_codes(*ASKS, CommandExit.TIMED_OUT))(send.send)
 app.command("status", epilog=exit_codes(*ASKS))(status.status)

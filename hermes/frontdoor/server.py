@@ -16,7 +16,7 @@ from hermes import crash
 from hermes.core.errors import HermesError, StoreUnavailable
 from hermes.core.ids import BadId, decode_message_id, encode_message_id
 from hermes.core.message import Message
-from hermes.frontdoor import schema
+from hermes.frontdoor import batch, schema
 from hermes.frontdoor.cancellation import Canceller
 from hermes.frontdoor.gather import Gather
 from hermes.frontdoor.intake_publisher import IntakePublisher
@@ -66,6 +66,7 @@ class FrontDoor:
             middlewares=[self.answer_problems], client_max_size=self.settings.http.max_body
         )
         app.router.add_post("/v1/messages", self.post_message)
+        app.router.add_post("/v1/messages/batch", self.post_batch)
         app.router.add_get("/v1/messages/{id}", self.get_message)
         app.router.add_delete("/v1/messages/{id}", self.delete_message)
         app.router.add_get("/healthz", self.healthz)
@@ -97,15 +98,8 @@ class FrontDoor:
                 return accepted(message)
             case Replayed(id=first):
                 return await self.replay(message, first)
-            case Conflict():
-                raise Problem(
-                    "idempotency",
-                    "this Idempotency-Key was used before with another body",
-                    field=IDEMPOTENCY_KEY,
-                    rule="same body",
-                )
-            case Refused(why=why):
-                raise schema.invalid("text", why)
+            case Conflict() | Refused():
+                raise refusal_of(result)
 
     async def replay(self, message: Message, first: UUID) -> web.Response:
         """Answer as the first time: with the times of the message that was made then."""
@@ -115,16 +109,45 @@ class FrontDoor:
         answer.headers["Idempotent-Replay"] = "true"
         return answer
 
-    async def commit(self, batch: Sequence[Submission]) -> Sequence[CommitResult]:
+    async def post_batch(self, request: web.Request) -> web.Response:
+        """Accept many messages in one transaction; one that is refused refuses only itself."""
+        key = await self.keyring.authenticate(request.headers.get("Authorization"))
+        items = batch.parse(await read_body(request, self.settings.http.max_body))
+        name, now = idempotency_key(request), utc_now()
+        read = batch.read_items(
+            items, lambda one: message_of(one, key.tenant, uuid7(), now, self.limits)
+        )
+        submissions = [
+            Submission(
+                message=one,
+                api_key=key.id,
+                key=f"{name}:{index}" if name else None,
+                body_hash=schema.digest(bytes(items[index])) if name else b"",
+            )
+            for index, one in enumerate(read)
+            if isinstance(one, Message)
+        ]
+        committed = iter(await self.commit(submissions) if submissions else ())
+        body = batch.batch_body(
+            [
+                item_of(one, next(committed)) if isinstance(one, Message) else one.body()
+                for one in read
+            ]
+        )
+        answer = as_json(body)
+        answer.set_status(202 if body["accepted"] else 422)
+        return answer
+
+    async def commit(self, items: Sequence[Submission]) -> Sequence[CommitResult]:
         """Write a batch in one transaction, then publish what was written."""
         began = time.perf_counter()
-        results = await self.store.commit(batch)
-        crash.at("after_commit", len(batch))
+        results = await self.store.commit(items)
+        crash.at("after_commit", len(items))
         self.metrics.commit_seconds.observe(time.perf_counter() - began)
         self.publisher.publish(
             [
                 item.message
-                for item, result in zip(batch, results, strict=True)
+                for item, result in zip(items, results, strict=True)
                 if isinstance(result, Committed)
             ]
         )
@@ -183,6 +206,27 @@ class FrontDoor:
         route = resource.canonical if resource is not None else "none"
         self.metrics.requests.labels(route, str(answer.status)).inc()
         return answer
+
+
+def refusal_of(result: Conflict | Refused) -> Problem:
+    """Give the problem of a message the ledger did not take."""
+    if isinstance(result, Refused):
+        return schema.invalid("text", result.why)
+    return Problem(
+        "idempotency",
+        "this Idempotency-Key was used before with another body",
+        field=IDEMPOTENCY_KEY,
+        rule="same body",
+    )
+
+
+def item_of(message: Message, result: CommitResult) -> dict[str, object]:
+    """Give one line of a batch's answer."""
+    if isinstance(result, Committed | Replayed):
+        said: dict[str, object] = {"id": encode_message_id(result.id), "state": "accepted"}
+        said["segments"] = message.segments
+        return said | ({"replayed": True} if isinstance(result, Replayed) else {})
+    return refusal_of(result).body()
 
 
 def utc_now() -> datetime:

@@ -11,6 +11,11 @@ from hermes.core.errors import Unreadable
 Found = Claim | Unreadable | None
 
 
+def claim_key(carrier: str, attempt: str) -> str:
+    """Give the key of a claim; the braces put a carrier's claims into one cluster slot."""
+    return f"claim:{{{carrier}}}:{attempt}"
+
+
 class ClaimRequest(NamedTuple):
     """An attempt to claim: all its segments become `written`; the claim lives `ttl_s` seconds."""
 

@@ -53,3 +53,11 @@ class Revival(Protocol):
     async def start_clock(self, row: StartClock) -> Revived:
         """Start the clock of a row that was stopped as unreadable."""
         ...
+
+
+class Retried(msgspec.Struct, frozen=True):
+    """How a retry ended; a letter that could not be retried stays."""
+
+    seq: int
+    detail: str
+    is_dropped: bool

@@ -106,11 +106,20 @@ class DaemonProcess:
                 process_group=0,
                 **self.who(),
             )
-        while until not in (said := self.said()):
-            if self.process.poll() is not None or time.monotonic() > began + within_s:
+        self.wait_said(until, within_s=within_s)
+        return time.monotonic() - began
+
+    def wait_said(self, words: str, times: int = 1, within_s: float = 60.0) -> None:
+        """Wait until the daemon has printed words so many times since it was started.
+
+        Raises DidNotStart.
+        """
+        assert self.process is not None
+        deadline = time.monotonic() + within_s
+        while (said := self.said()).count(words) < times:
+            if self.process.poll() is not None or time.monotonic() > deadline:
                 raise DidNotStart(f"exit {self.process.poll()}: {said}\n{self.last_log()}")
             pause(0.02)
-        return time.monotonic() - began
 
     def who(self) -> dict[str, Any]:
         """Give the arguments that run a process as `user`."""

@@ -12,6 +12,7 @@ from hermes.core.outcome import Rules, fold
 from hermes.ports.event_store import Applied, BadEvent, Turn
 from hermes.testing.memory_ledger import MemoryLedger
 
+NO_ID = "it does not name its message by a message id"
 NO_MESSAGE = "the ledger has no such message"
 
 
@@ -32,8 +33,8 @@ class MemoryEventStore:
         for event in events:
             try:
                 message = decode_message_id(event.message)
-            except BadId as error:
-                bad.append(BadEvent(event, str(error)))
+            except BadId:
+                bad.append(BadEvent(event, NO_ID))
                 continue
             if message not in ledger.rows:
                 bad.append(BadEvent(event, NO_MESSAGE))

@@ -15,6 +15,7 @@ from hermes.adapters.claims_redis import RedisClaims
 from hermes.adapters.receipt_store_redis import RedisReceiptStore
 from hermes.adapters.redis_memory import RedisMemory
 from hermes.core.claim import Claim
+from hermes.embedded.endpoints import Endpoints
 from hermes.ports.claims import ClaimRequest, Claims
 from hermes.ports.receipt_store import (
     Accepted,
@@ -259,6 +260,21 @@ async def test_settling_and_remembering_go_together(memory: Memory) -> None:
     assert await memory.store.receipt(memory.carrier, [receipt("id-1")]) == [
         target("id-1", "a.0.0")
     ]
+
+
+@pytest.mark.services
+@pytest.mark.parametrize("value", [b"x", b"", b"\x98\x01", b"\x93\xa1a\xa1b\xc2", b"\xff" * 9])
+async def test_a_target_nobody_can_read_is_one_nobody_knows(
+    services: Endpoints, value: bytes
+) -> None:
+    redis = await RedisMemory.connect(services.redis_url)
+    store, carrier = RedisReceiptStore(redis), uuid4().hex
+    await store.accepted(carrier, [accepted("17"), accepted("19")])
+    await redis.command("SET", f"dlr:{{{carrier}}}:18", value)
+    found = await store.receipt(carrier, [receipt("17"), receipt("18"), receipt("19")])
+    assert found == [target("17"), None, target("19")]
+    assert await store.receipt(carrier, [receipt("0018")]) == [None]
+    await redis.close()
 
 
 async def test_nothing_to_do_is_done(memory: Memory) -> None:

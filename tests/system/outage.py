@@ -1,4 +1,4 @@
-"""An outage under load: a store goes away, is away, comes back; what was seen meanwhile."""
+"""A daemon on external servers under a steady load, and what its carrier and its client saw."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import asyncio
 import json
 import time
 import urllib.request
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -16,11 +16,12 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from hermes.testing.daemon_process import CarrierProcess, Client, DaemonProcess, client_of
 from tests.system.judgement import Verdict, judge
-from tests.system.outside import How, Outside
+from tests.system.outside import Outside
 
 EVERY = 0.1
 LOOK_EVERY = 0.1
 QUICK_MS = 20.0
+SLOWEST_MS = 2000.0
 WALL = time.time
 
 
@@ -32,16 +33,6 @@ class Answer:
     answered_at: float
     status: int
     retry_after: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Outage:
-    """When a store was away (seconds since 1970)."""
-
-    store: str
-    how: How
-    down: float
-    up: float
 
 
 @dataclass
@@ -75,15 +66,30 @@ class Stand:
             families = list(text_string_to_metric_families(answer.read().decode()))
         return sum(s.value for family in families for s in family.samples if s.name == name)
 
+    def nodes(self) -> dict[str, dict[str, Any]]:
+        """Give every node of the tree by its path."""
+        return {node["path"]: node for node in of_tree(self.daemon.tree())}
+
     def population(self) -> dict[str, tuple[int | None, int, int | None]]:
         """Give pid, restarts and OS process of everything in the tree."""
-        return dict(of_tree(self.daemon.tree()))
+        return {
+            path: (node.get("pid"), node.get("restarts", 0), node.get("facts", {}).get("process"))
+            for path, node in self.nodes().items()
+        }
+
+    def pid_of(self, path: str) -> int | None:
+        """Give the pid of an actor; None while there is none."""
+        return self.nodes().get(path, {}).get("pid")
+
+    def swept(self) -> dict[str, int]:
+        """Give what the sweeper has moved so far."""
+        facts: dict[str, int] = self.nodes()["root/main/stages/sweeper"]["facts"]
+        return facts
 
 
-def of_tree(node: dict[str, Any]) -> Iterator[tuple[str, tuple[int | None, int, int | None]]]:
+def of_tree(node: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Walk the tree."""
-    process = (node.get("facts") or {}).get("process")
-    yield node["path"], (node.get("pid"), node.get("restarts", 0), process)
+    yield node
     for child in node.get("children", []):
         yield from of_tree(child)
 
@@ -97,22 +103,25 @@ class Load:
     first: int
     answers: list[Answer] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
-    posted: int = 0
+    open: set[asyncio.Task[None]] = field(default_factory=set)
+    numbered: int = 0
+
+    def number(self, count: int = 1) -> int:
+        """Give the first of so many numbers nobody else has."""
+        self.numbered += count
+        return self.first + self.numbered - count
 
     async def post_forever(self) -> None:
-        """Post until cancelled, then wait for the answers still to come."""
-        posts: set[asyncio.Task[None]] = set()
-        try:
-            while True:
-                posts.add(asyncio.create_task(self.post(self.first + self.posted)))
-                self.posted += 1
-                await asyncio.sleep(EVERY)
-        finally:
-            await asyncio.gather(*posts)
+        """Post until cancelled."""
+        while True:
+            post = asyncio.create_task(self.post(f"+{self.number()}0"))
+            self.open.add(post)
+            post.add_done_callback(self.open.discard)
+            await asyncio.sleep(EVERY)
 
-    async def post(self, number: int) -> None:
+    async def post(self, to: str) -> None:
         """Post once."""
-        client, to, asked_at = self.client, f"+{number}0", WALL()
+        client, asked_at = self.client, WALL()
         try:
             post = client.session.post(f"{client.url}/v1/messages", json={"to": to, "text": "hi"})
             async with post as answer:
@@ -124,54 +133,47 @@ class Load:
         except (aiohttp.ClientError, OSError) as error:
             self.failures.append(repr(error))
 
-    def asked(self, after: float, until: float) -> list[Answer]:
-        """Give the answers to what was posted in a span of time."""
+    async def asked(self, after: float, until: float) -> list[Answer]:
+        """Give the answers to what was posted in a span of time, once all of them are there."""
+        await asyncio.gather(*self.open)
         return [answer for answer in self.answers if after < answer.asked_at < until]
 
-    async def wait_final(self, within_s: float) -> Verdict:
-        """Wait until all that was accepted is final, and judge: nothing may come twice."""
-        client, names = self.client, list(self.client.accepted)
-        async with asyncio.timeout(within_s):
-            while await asyncio.to_thread(self.stand.outside.count_open, names):
-                await asyncio.sleep(LOOK_EVERY)
-        views = dict(zip(names, await asyncio.gather(*map(client.view, names)), strict=True))
-        return judge(self.stand.carrier, client, views, most_extra=0)
+
+async def judged(stand: Stand, client: Client, within_s: float, most_extra: int = 0) -> Verdict:
+    """Wait until all that was accepted is final, and judge."""
+    names = list(client.accepted)
+    async with asyncio.timeout(within_s):
+        while await asyncio.to_thread(stand.outside.count_open, names):
+            await asyncio.sleep(LOOK_EVERY)
+    views = dict(zip(names, await asyncio.gather(*map(client.view, names)), strict=True))
+    return judge(stand.carrier, client, views, most_extra)
 
 
 @asynccontextmanager
-async def loaded(stand: Stand, first: int, *, before: int = 0) -> AsyncIterator[Load]:
-    """Post steadily, `before` messages ahead of it; every actor must live through the block."""
+async def loaded(stand: Stand, first: int, within_s: float) -> AsyncIterator[Load]:
+    """Post steadily; all is delivered in the end, once, and no actor ends meanwhile."""
     stand.control("PUT", "/settings", latency_ms=QUICK_MS)
     population = await asyncio.to_thread(stand.population)
     async with client_of(stand.daemon) as client:
         load = Load(stand, client, first)
-        await client.send_many(before, first + 500_000)
         posting = asyncio.create_task(load.post_forever())
         try:
             yield load
         finally:
             posting.cancel()
             await asyncio.wait([posting])
+        await asyncio.gather(*load.open)
+        verdict = await judged(stand, client, within_s)
     assert load.failures == []
+    assert verdict.faults() == []
     assert await asyncio.to_thread(stand.population) == population
 
 
-async def live_through(
-    stand: Stand,
-    store: str,
-    how: How,
-    seconds: float,
-    meanwhile: Callable[[], Awaitable[None]] | None = None,
-) -> Outage:
-    """Take a store away for so long."""
-    stand.outside.take_away(store, how)
-    down = WALL()
-    if meanwhile is not None:
-        await meanwhile()
-    await asyncio.sleep(max(0.0, down + seconds - WALL()))
-    up = WALL()
-    stand.outside.bring_back(store, how)
-    return Outage(store, how, down, up)
+async def queue_up(stand: Stand, client: Client, first: int, count: int, within_s: float) -> None:
+    """Fill the belt of a slow carrier, and wait until the ledger knows where each job lies."""
+    stand.control("PUT", "/settings", latency_ms=SLOWEST_MS)
+    await client.send_many(count, first)
+    await until(lambda: stand.outside.count_unplaced(list(client.accepted)) == 0, within_s)
 
 
 async def until(condition: Callable[[], bool], within_s: float) -> None:

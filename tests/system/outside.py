@@ -22,6 +22,10 @@ from hermes.testing.services import ServiceRunner, options_for_tests
 STORES = ("nats", "valkey", "postgres")
 NOBODY = "http://127.0.0.1:9"
 COUNT_OPEN = "select count(*) from message where id = any(%s) and state <> all(%s)"
+COUNT_UNPLACED = """
+select count(*) from message m where m.id = any(%s) and not exists (
+    select from attempt a where a.message = m.id and a.next_action <> 'republish')
+    and m.state <> all(%s)"""
 
 
 class How(StrEnum):
@@ -78,9 +82,17 @@ class Outside:
 
     def count_open(self, names: list[str]) -> int:
         """Count those messages that are not final."""
+        return self.count(COUNT_OPEN, names)
+
+    def count_unplaced(self, names: list[str]) -> int:
+        """Count those messages whose job is not known to lie on the belt."""
+        return self.count(COUNT_UNPLACED, names)
+
+    def count(self, query: str, names: list[str]) -> int:
+        """Count messages in the ledger."""
         ids = [decode_message_id(name) for name in names]
         with psycopg.connect(self.runner.endpoints.postgres_dsn) as ledger:
-            row = ledger.execute(COUNT_OPEN, (ids, list(FINAL))).fetchone()
+            row = ledger.execute(query.encode(), (ids, list(FINAL))).fetchone()
         assert row is not None
         return int(row[0])
 

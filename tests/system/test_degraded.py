@@ -13,26 +13,27 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from hermes.testing.daemon_process import SCALED, DaemonProcess, running_carrier, running_daemon
+from hermes.testing.daemon_process import (
+    SCALED,
+    DaemonProcess,
+    client_of,
+    running_carrier,
+    running_daemon,
+)
+from tests.system.degraded import ROWS, Outage
 from tests.system.front_door import wait_for
-from tests.system.outage import WALL, Outage, Stand, live_through, loaded, until
+from tests.system.outage import QUICK_MS, Stand, judged, loaded, queue_up, until
 from tests.system.outside import How, running_outside
 
 pytestmark = pytest.mark.daemon
 
-AWAY = 4.0
+AWAY = {How.STOPPED: 4.0, How.PAUSED: 2.5}
 WINDOW = 10
 WITHIN = 60.0
-SLOW_MS = 250.0
-QUEUED = 1000
-TEMPORARY = 0x64
-# in flight and in hand go out before a bind hears that a store is gone
-SETTLED = 1.5
-ENVIRONMENT = {
-    **SCALED,
-    "HERMES_SMPP__ENQUIRE_EVERY": "0.5",
-    "HERMES_SMPP__RESPONSE_TIMEOUT": "60",
-}
+QUEUED = 300
+SILENT = 1.5
+STAGE = "root/main/mesh/sim/stage"
+ENVIRONMENT = {**SCALED, "HERMES_SMPP__ENQUIRE_EVERY": "0.5"}
 WAITS = {
     "postgres": "waiting for the ledger",
     "nats": "waiting for the belt",
@@ -42,7 +43,7 @@ WAITS = {
 
 @pytest.fixture(scope="module")
 def said() -> list[str]:
-    """What the daemon said while it waited, one entry per store that was missing."""
+    """What the daemon said while it waited, one line per store that was missing."""
     return []
 
 
@@ -58,30 +59,56 @@ def stand(said: list[str]) -> Iterator[Stand]:
         ThreadPoolExecutor(1) as pool,
     ):
         starting = pool.submit(daemon.start)
-        for store, words in WAITS.items():
-            said.append(wait_for(lambda words=words: progress(daemon, words), WITHIN))
+        said += wait_for(lambda: waiting(daemon), WITHIN)
+        for store in WAITS:
+            assert not starting.done()
             outside.runner.start(store)
         starting.result()
         yield Stand(outside, carrier, daemon)
 
 
-def progress(daemon: DaemonProcess, words: str) -> str | None:
-    """Find the line of progress that has these words."""
+def waiting(daemon: DaemonProcess) -> list[str] | None:
+    """Give what the daemon says it waits for, once that is every store."""
     lines = daemon.said().splitlines() if daemon.output_file.exists() else []
-    return next((line for line in lines if words in line), None)
+    found = [next((line for line in lines if words in line), "") for words in WAITS.values()]
+    return found if all(found) else None
 
 
-def test_a_start_waits_for_every_store_and_says_which(stand: Stand, said: list[str]) -> None:
-    assert [next(s for s, words in WAITS.items() if words in line) for line in said] == list(WAITS)
+def test_a_start_waits_for_every_store_and_says_so(stand: Stand, said: list[str]) -> None:
+    assert all(words in line for words, line in zip(WAITS.values(), said, strict=True))
     assert "hermes ready" in stand.daemon.said()
 
 
-async def test_postgres_away(stand: Stand) -> None:
-    for how in (How.STOPPED, How.PAUSED, How.KILLED):
-        first = 4_610_000_000 + list(How).index(how) * 1_000_000
-        async with loaded(stand, first, before=200) as load:
-            stand.control("PUT", "/settings", latency_ms=SLOW_MS)
-            stand.control("POST", "/faults/pause_receipts")
-            outage = await live_through(
-                stand, "postgres", how, AWAY, lambda: owed_receipts_come(stand)
-            )
+@pytest.mark.parametrize("store", list(ROWS))
+async def test_a_store_away_ends_no_process_and_loses_nothing(stand: Stand, store: str) -> None:
+    first = 4_610_000_000 + list(ROWS).index(store) * 1_000_000
+    async with loaded(stand, first, WITHIN) as load:
+        for how, seconds in AWAY.items():
+            await ROWS[store](stand, load, Outage(store, how, seconds))
+        stand.outside.take_away(store, How.KILLED)
+        stand.outside.bring_back(store, How.KILLED)
+
+
+async def test_restate_away_leaves_plans_of_one_step_alone(stand: Stand) -> None:
+    assert stand.daemon.wiring["restate_ingress_url"]
+    async with loaded(stand, 4_620_000_000, WITHIN) as load:
+        await until(lambda: len(load.client.accepted) >= 3, WITHIN)
+
+
+async def test_a_silent_carrier_with_a_long_queue_leaves_the_sweeper_nothing_to_do(
+    stand: Stand,
+) -> None:
+    async with client_of(stand.daemon) as client:
+        await queue_up(stand, client, 4_630_000_000, QUEUED, WITHIN)
+        before = stand.swept()
+        stand.control("POST", "/faults/black_hole", what="submits")
+        stage = stand.pid_of(STAGE)
+        assert stage is not None
+        os.kill(stage, signal.SIGKILL)
+        await until(lambda: stand.pid_of(STAGE) not in (None, stage), WITHIN)
+        await asyncio.sleep(SILENT)
+        assert stand.swept() == before
+        stand.control("DELETE", "/faults/black_hole")
+        stand.control("PUT", "/settings", latency_ms=QUICK_MS)
+        verdict = await judged(stand, client, WITHIN, most_extra=WINDOW)
+    assert verdict.faults() == []

@@ -69,7 +69,7 @@ def test_kill_of_the_starter_makes_hermesd_start_the_tree_again(daemon: DaemonPr
     (starter,) = children_of(daemon.process.pid)
     ready = daemon.said().count("hermes ready")
     os.kill(starter, signal.SIGKILL)
-    wait_for(lambda: daemon.said().count("hermes ready") > ready or None, within_s=60)
+    daemon.wait_said("hermes ready", ready + 1)
     assert "the actor system ended (-9); starting it again" in daemon.said()
     assert daemon.process.poll() is None
     assert not old & daemon.pids()

@@ -1,0 +1,208 @@
+"""Two hosts on the same external stores share a carrier: both send, one may die.
+
+Judged from the carrier's log against the clients' lists of 202s.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from hermes.adapters.clock_store_postgres import SWEEP_LOCK
+from hermes.testing.daemon_process import (
+    SCALED,
+    CarrierProcess,
+    Client,
+    DaemonProcess,
+    client_of,
+    running_carrier,
+    running_daemon,
+)
+from tests.system.outage import QUICK_MS, WALL, Stand, judged, until
+from tests.system.outside import How, running_outside
+
+pytestmark = pytest.mark.daemon
+
+MAX_RATE = 60.0
+EACH = 80
+WINDOW = 5
+WITHIN = 60.0
+# one interval of each bind, and what a busy machine reads late
+SLACK = 1.15
+EXTRA = 4
+PROFILE = """
+[[carrier]]
+id = "sim"
+default_sender = "Hermes"
+max_rate = {rate}
+"""
+BIND = """
+[[carrier.bind]]
+id = "{id}"
+hosts = ["{host}"]
+host = "127.0.0.1"
+port = {port}
+system_id = "hermes"
+window = {window}
+tls = {{ insecure = true }}
+"""
+
+
+@dataclass
+class Hosts:
+    """Host a holds two of the carrier's binds, host b the third."""
+
+    a: Stand
+    b: Stand
+
+
+def configure(carrier: CarrierProcess) -> Path:
+    """Write the one configuration both hosts use."""
+    folder = carrier.place / "config"
+    (folder / "carriers").mkdir(parents=True)
+    binds = (
+        BIND.format(id=number, host=host, port=carrier.port, window=WINDOW)
+        for number, host in enumerate("aab", 1)
+    )
+    (folder / "carriers" / "sim.toml").write_text(PROFILE.format(rate=MAX_RATE) + "".join(binds))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def running() -> Iterator[Hosts]:
+    """Both hosts, started at the same time."""
+    with (
+        running_carrier(latency_ms=QUICK_MS, receipt_delay_ms=100, retry_ms=300) as carrier,
+        running_outside() as outside,
+        ExitStack() as daemons,
+        ThreadPoolExecutor(2) as pool,
+    ):
+        config = configure(carrier)
+        env = {**SCALED, **outside.environment()}
+        a, b = (
+            daemons.enter_context(
+                running_daemon({**env, "HERMES_HOST__ID": host}, config=config, start=False)
+            )
+            for host in "ab"
+        )
+        list(pool.map(DaemonProcess.start, (a, b)))
+        yield Hosts(Stand(outside, carrier, a), Stand(outside, carrier, b))
+
+
+@pytest.fixture
+def hosts(running: Hosts) -> Hosts:
+    """Both hosts; one that a test has killed is there again."""
+    running.a.control("PUT", "/settings", latency_ms=QUICK_MS)
+    process = running.a.daemon.process
+    if process is not None and process.poll() is not None:
+        running.a.daemon.start()
+    return running
+
+
+async def test_two_hosts_send_each_message_once_and_keep_the_contract_rate(hosts: Hosts) -> None:
+    began = WALL()
+    async with client_of(hosts.a.daemon) as at_a, client_of(hosts.b.daemon) as at_b:
+        await asyncio.gather(
+            at_a.send_many(EACH, 4_640_000_000), at_b.send_many(EACH, 4_641_000_000)
+        )
+        at_b.accepted |= at_a.accepted
+        verdict = await judged(hosts.b, at_b, WITHIN)
+    assert verdict.accepted == 2 * EACH
+    assert verdict.faults() == []
+    submits = hosts.a.lines("submit", began, WALL())
+    by_session = Counter(line["session"] for line in submits)
+    assert len(by_session) == 3, by_session
+    most = most_in_a_second([line["at"] for line in submits])
+    assert MAX_RATE / 2 <= most <= MAX_RATE * SLACK + EXTRA
+
+
+def most_in_a_second(times: Sequence[float]) -> int:
+    """Give the most that came in any second."""
+    most = first = 0
+    for last, at in enumerate(times):
+        while at - times[first] >= 1.0:
+            first += 1
+        most = max(most, last - first + 1)
+    return most
+
+
+async def test_one_sweeper_acts_at_a_time(hosts: Hosts) -> None:
+    before = moved(hosts)
+    async with client_of(hosts.a.daemon) as at_a, client_of(hosts.b.daemon) as at_b:
+        hosts.a.outside.take_away("nats", How.STOPPED)
+        await asyncio.gather(at_a.send_many(20, 4_650_000_000), at_b.send_many(20, 4_651_000_000))
+        await asyncio.sleep(2.5)  # until no publication is tried again and each row is due
+        with psycopg.connect(hosts.a.outside.runner.endpoints.postgres_dsn) as other:
+            other.execute("select pg_advisory_lock(%s)", (SWEEP_LOCK,))
+            hosts.a.outside.bring_back("nats", How.STOPPED)
+            await asyncio.sleep(1.0)
+            assert moved(hosts) == before, "another sweeper has the lock"
+        at_b.accepted |= at_a.accepted
+        verdict = await judged(hosts.b, at_b, WITHIN)
+    assert verdict.faults() == []
+    assert moved(hosts) - before == Counter(admitted=40)
+
+
+def moved(hosts: Hosts) -> Counter[str]:
+    """Sum what the sweepers of both hosts have moved."""
+    return Counter(hosts.a.swept()) + Counter(hosts.b.swept())
+
+
+async def test_a_host_that_dies_leaves_its_work_to_the_other(hosts: Hosts) -> None:
+    hosts.b.control("PUT", "/settings", latency_ms=300)
+    hosts.b.control("POST", "/faults/pause_receipts")
+    async with client_of(hosts.a.daemon) as at_a, client_of(hosts.b.daemon) as at_b:
+        await asyncio.gather(at_a.send_many(40, 4_660_000_000), at_b.send_many(40, 4_661_000_000))
+        at_b.accepted |= at_a.accepted
+        killed_at = WALL()
+        kill(hosts.a.daemon)
+        hosts.b.control("PUT", "/settings", latency_ms=QUICK_MS)
+        # the carrier took what was in flight, and its answers found nobody
+        await until(lambda: set() < unanswered(hosts, killed_at) <= doubled(hosts), WITHIN)
+        hosts.b.control("DELETE", "/faults/pause_receipts")
+        verdict = await judged(hosts.b, at_b, WITHIN, most_extra=2 * WINDOW)
+        marked = await marks(at_b, unanswered(hosts, killed_at))
+    assert verdict.accepted == 80
+    assert verdict.faults() == []
+    assert marked == {("uncertain", "possible_duplicate")}
+
+
+def kill(daemon: DaemonProcess) -> None:
+    """End a daemon and everything of it with SIGKILL."""
+    assert daemon.process is not None
+    for pid in daemon.pids():
+        os.kill(pid, signal.SIGKILL)
+    daemon.process.wait()
+
+
+def unanswered(hosts: Hosts, since: float) -> set[str]:
+    """Give the destinations of accepted submits whose answer found no session any more."""
+    lost = {line["message_id"] for line in hosts.b.lines("response_lost", since, WALL())}
+    submits = hosts.b.lines("submit", 0, WALL())
+    return {line["destination"] for line in submits if line.get("message_id") in lost}
+
+
+def doubled(hosts: Hosts) -> set[str]:
+    """Give the destinations the carrier accepted more than one message for."""
+    submits = hosts.b.lines("submit", 0, WALL())
+    came = Counter(line["destination"] for line in submits if line.get("message_id"))
+    return {number for number, count in came.items() if count > 1}
+
+
+async def marks(client: Client, numbers: set[str]) -> set[tuple[str, ...]]:
+    """Give which of the two marks the messages to these numbers bear."""
+    wanted = [name for name, to in client.accepted.items() if to.removeprefix("+") in numbers]
+    assert len(wanted) == len(numbers)
+    views = [await client.view(name) for name in wanted]
+    kinds = ({event["kind"] for event in view["events"]} for view in views)
+    return {tuple(k for k in ("uncertain", "possible_duplicate") if k in found) for found in kinds}
