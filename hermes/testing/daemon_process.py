@@ -90,7 +90,7 @@ class DaemonProcess:
         """Give the command line of a `hermes` subcommand."""
         return [self.python, "-m", "hermes", *words]
 
-    def start(self, within_s: float = 60.0, until: str = READY) -> float:
+    def start(self, within_s: float = 120.0, until: str = READY) -> float:
         """Start and wait for a word of its output; give the seconds it took. Raises DidNotStart.
 
         It leads a process group of its own, as a shell's job does.
@@ -109,7 +109,7 @@ class DaemonProcess:
         self.wait_said(until, within_s=within_s)
         return time.monotonic() - began
 
-    def wait_said(self, words: str, times: int = 1, within_s: float = 60.0) -> None:
+    def wait_said(self, words: str, times: int = 1, within_s: float = 120.0) -> None:
         """Wait until the daemon has printed words so many times since it was started.
 
         Raises DidNotStart.

@@ -12,7 +12,7 @@ from typing import Any
 from bench.processes import children_of
 from hermes.testing.daemon_process import DaemonProcess
 from tests.chaos.row import Footprint
-from tests.chaos.victims import parent_of
+from tests.chaos.victims import parent_of, starter_of
 
 POSTGRES = "root/services/postgres process"
 ANONYMOUS = re.compile(r"^RssAnon:\s+(\d+) kB$", re.MULTILINE)
@@ -36,7 +36,8 @@ def named(daemon: DaemonProcess) -> dict[str, int]:
     found = dict(of_tree(tree))
     if "root" in found:
         found["thespian admin"] = parent_of(found["root"])
-        found["starter"] = parent_of(found["thespian admin"])
+    if starter := starter_of(daemon):
+        found["starter"] = starter
     found["hermesd"] = daemon.process.pid
     return found
 

@@ -53,5 +53,7 @@ def find_library() -> Path | None:
     """Find libfaketime where distributions put it, or where the environment says."""
     if named := os.environ.get(LIBRARY):
         return Path(named)
-    found = (path for place in PLACES for path in Path(place).glob("**/faketime/libfaketimeMT.so.1"))
+    found = (
+        path for place in PLACES for path in Path(place).glob("**/faketime/libfaketimeMT.so.1")
+    )
     return next(found, None)

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from bench.processes import children_of
 from hermes.testing.daemon_process import DaemonProcess
 
-Kind = Literal["actor", "process", "parent", "grandparent", "hermesd"]
+Kind = Literal["actor", "process", "parent", "starter"]
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ HERMESD = Limit("hermesd", 5, 300.0)
 
 @dataclass(frozen=True)
 class Victim:
-    """A node of the tree: its actor, its OS process, or who is above the root.
+    """A node of the tree: its actor, its OS process, its parent process, or hermesd's starter.
 
     A port's OS process is started again by the port itself, which has a back-off and no limit.
     """
@@ -67,7 +68,7 @@ VICTIMS = {
     "services-supervisor": Victim("root/services", limit=ROOT),
     "root-supervisor": Victim("root", limit=HERMESD),
     "thespian-admin": Victim("root", "parent", HERMESD),
-    "starter": Victim("root", "grandparent", HERMESD),
+    "starter": Victim("root", "starter", HERMESD),
     "nats": Victim("root/services/nats", "process"),
     "valkey": Victim("root/services/valkey", "process"),
     "postgres": Victim("root/services/postgres", "process"),
@@ -124,13 +125,18 @@ def pid_of(daemon: DaemonProcess, victim: Victim) -> int | None:
                 process = node.get("facts", {}).get("process")
                 return int(process) if process else None
             case "parent":
-                return parent_of(pid)
-            case "grandparent":
-                return parent_of(parent_of(pid))
-            case "hermesd":
-                return None if daemon.process is None else daemon.process.pid
+                parent = parent_of(pid)
+                return parent if parent > 1 else None
+            case "starter":
+                return starter_of(daemon)
     except OSError:
         return None
+
+
+def starter_of(daemon: DaemonProcess) -> int | None:
+    """Give hermesd's only child; the actor system below it has no parent of ours."""
+    assert daemon.process is not None
+    return next(iter(children_of(daemon.process.pid)), None)
 
 
 def parent_of(pid: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import os
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -67,6 +68,11 @@ def final(daemon: DaemonProcess, name: str, within_s: float = 20.0) -> dict[str,
         return found if found.get("state") in FINAL else None
 
     return wait_for(look, within_s)
+
+
+def crowding() -> float:
+    """How many processes want each core, 1 at least: a promised time is one of a free machine."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
 
 
 def wait_for(look: Callable[[], T | None], within_s: float = 20.0) -> T:

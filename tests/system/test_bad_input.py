@@ -1,24 +1,19 @@
-"""Bad input: whoever sends or configures it is told field and rule, and nothing else happens."""
+"""Bad input: whoever sends it is told field and rule, and nothing else happens."""
 
 from __future__ import annotations
 
 import http.client
 import json
-import os
-import re
 import signal
 import socket
 import urllib.request
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
-from typer.testing import CliRunner
 
-from hermes.cli.main import app
 from hermes.testing.daemon_process import DaemonProcess, running_daemon
+from tests.system.command_line import fails
 from tests.system.front_door import PROBLEM, Answer, ask, final, post, wait_for
 
 pytestmark = pytest.mark.daemon
@@ -242,137 +237,7 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_failure(daemon: Daem
     assert "request.failed" not in (daemon.data / "log" / "hermes.log").read_text()
 
 
-# Configuration and places
-
-
-def fails(daemon: DaemonProcess, code: int, *words: str, **env: str) -> str:
-    """Run a command that ends with `code` and says one thing; give what it said."""
-    environment = replace(daemon, env={**daemon.env, **env}).environment()
-    foreign = {name: None for name in os.environ if name.startswith("HERMES_")}
-    done = CliRunner().invoke(app, list(words), env={**foreign, **environment})
-    assert done.exit_code == code, done.output
-    return one_sentence(done.stderr)
-
-
-def one_sentence(said: str) -> str:
-    """Give what was said on stderr: one sentence, and perhaps its list."""
-    first, *others = said.splitlines()
-    assert first.startswith("hermes: ")
-    assert all(line.startswith("  ") for line in others)
-    return said
-
-
-def test_every_fault_of_a_configuration_is_named_by_its_key(
-    daemon: DaemonProcess, tmp_path: Path
-) -> None:
-    (tmp_path / "carriers").mkdir()
-    (tmp_path / "hermes.toml").write_text(
-        '[batch]\nitems = "x"\nwait = 0\n[htpp]\nport = 1\n[nats]\nack_wait = -1\n'
-    )
-    (tmp_path / "carriers" / "b.toml").write_text("[[carrier]\n")
-    for command in (("run",), ("config", "check")):
-        said = fails(daemon, 78, *command, "--config", str(tmp_path), HERMES_LOG__LEVEL="loud")
-        keys = {line.strip().partition(": ")[0] for line in said.splitlines()[1:]}
-        assert keys == {
-            "batch.items",
-            "batch.wait",
-            "htpp",
-            "log.level",
-            "nats.ack_wait",
-            f"{tmp_path}/carriers/b.toml",
-        }
-        assert "the configuration has 6 faults" in said
-
-
-@pytest.mark.parametrize(
-    "key", ["HTTP__PORT", "ADMIN__PORT", "ADMIN__ACTOR_PORT", "SIMULATOR__PORT"]
-)
-def test_a_port_in_use_is_74_and_named(daemon: DaemonProcess, tmp_path: Path, key: str) -> None:
-    port = str(daemon.wiring["http_port"])
-    env = {"HERMES_HOST__DATA_DIR": f"{public(tmp_path)}/data", f"HERMES_{key}": port}
-    said = fails(daemon, 74, "run", HERMES_POSTGRES__URL="postgresql://x@localhost/x", **env)
-    assert f"{key.lower().replace('__', '.')}: port {port} on 127.0.0.1 is in use" in said
-
-
-def public(path: Path) -> Path:
-    """Open a directory of pytest's to others, as PostgreSQL's user must pass through it."""
-    path.chmod(0o755)
-    return path
-
-
-def test_a_second_daemon_on_the_same_data_is_75_and_names_the_first(daemon: DaemonProcess) -> None:
-    assert daemon.process is not None
-    port = str(daemon.wiring["http_port"])  # a port in use as well: the data directory comes first
-    second = replace(daemon, env={"HERMES_HTTP__PORT": port}).run("run")
-    assert second.returncode == 75
-    said = one_sentence(second.stderr)
-    assert f"in use by the daemon with pid {daemon.process.pid}" in said
-    assert ask(daemon, "GET", "/readyz").status == 200
-
-
-def test_a_full_disk_is_73(daemon: DaemonProcess, tmp_path: Path) -> None:
-    env = {"HERMES_HOST__DATA_DIR": str(tmp_path / "data"), "HERMES_HOST__MIN_FREE_MB": "999999999"}
-    assert "999999999 MB are needed" in fails(daemon, 73, "run", **env)
-
-
-def test_progress_as_json_has_one_object_in_each_line(
-    daemon: DaemonProcess, tmp_path: Path
-) -> None:
-    env = {"HERMES_HOST__DATA_DIR": str(tmp_path / "data"), "HERMES_HOST__MIN_FREE_MB": "999999999"}
-    done = replace(daemon, env=env).run("run", "--json")
-    assert [json.loads(line).keys() for line in done.stdout.splitlines()] == [
-        {"after_s", "part", "text"}
-    ]
-
-
-@pytest.mark.parametrize("place", ["/proc/none/data", "/dev/null", "{file}/data", "{theirs}"])
-def test_a_data_directory_that_cannot_be_used_is_73(
-    daemon: DaemonProcess, tmp_path: Path, place: str
-) -> None:
-    (tmp_path / "file").write_text("")
-    (tmp_path / "theirs").mkdir()
-    if "theirs" in place:
-        if os.geteuid() != 0:
-            pytest.skip("only root can give a directory away")
-        os.chown(tmp_path / "theirs", 65534, 65534)
-    path = place.format(file=tmp_path / "file", theirs=tmp_path / "theirs")
-    said = fails(daemon, 73, "run", HERMES_HOST__DATA_DIR=path)
-    assert f"data directory {path} cannot be used" in said
-
-
-@pytest.mark.parametrize(
-    ("key", "value", "why"),
-    [
-        ("ADMIN__SOCKET", "/none/admin.sock", "admin.socket: /none is missing"),
-        ("ADMIN__SOCKET", "/tmp/" + "x" * 120, "is longer than 107 bytes"),
-        ("LOG__FILE", "/none/hermes.log", "log.file: /none/hermes.log cannot be written"),
-        ("LOG__FILE", "/", "log.file: / cannot be written"),
-        ("HTTP__HOST", "192.0.2.1", "http.port: cannot listen on 192.0.2.1"),
-    ],
-)
-def test_a_place_that_cannot_be_used_is_78_and_named(
-    daemon: DaemonProcess, tmp_path: Path, key: str, value: str, why: str
-) -> None:
-    env = {"HERMES_HOST__DATA_DIR": f"{public(tmp_path)}/data", f"HERMES_{key}": value}
-    said = fails(daemon, 78, "run", HERMES_POSTGRES__URL="postgresql://x@localhost/x", **env)
-    assert why in said
-
-
-def test_a_configuration_folder_that_is_not_there_is_78(daemon: DaemonProcess) -> None:
-    assert "/none does not exist" in fails(daemon, 78, "run", "--config", "/none")
-
-
 # Commands
-
-
-@pytest.mark.parametrize(
-    "words", [("status",), ("tree", "--json"), ("send", "--to", "+4520000010", "--text", "hi")]
-)
-def test_without_a_daemon_every_question_is_69(
-    daemon: DaemonProcess, tmp_path: Path, words: tuple[str, ...]
-) -> None:
-    said = fails(daemon, 69, *words, HERMES_HOST__DATA_DIR=str(tmp_path))
-    assert "start one with `hermes run`" in said
 
 
 @pytest.mark.parametrize(
@@ -394,36 +259,6 @@ def test_a_wrong_send_says_in_one_sentence_why(
     said = fails(daemon, code, "send", *(word for pair in usual.items() for word in pair))
     assert why in said
     assert len(said.splitlines()) == 1
-
-
-@pytest.mark.parametrize(
-    "words",
-    [
-        (),
-        ("run",),
-        ("send",),
-        ("status",),
-        ("tree",),
-        ("version",),
-        ("config",),
-        ("config", "check"),
-    ],
-)
-def test_every_command_explains_itself_and_its_exit_codes(words: tuple[str, ...]) -> None:
-    said = CliRunner().invoke(app, [*words, "--help"])
-    assert said.exit_code == 0
-    assert re.search(r"Exit\s+codes:\s+0\s+done;", said.stdout)
-
-
-def test_the_simulator_explains_itself_and_its_exit_codes(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    from hermes.simulator.cli import main
-
-    with pytest.raises(SystemExit) as ended:
-        main(["--help"])
-    assert ended.value.code == 0
-    assert "exit codes: 0 ended by a signal" in capsys.readouterr().out
 
 
 # The carrier
