@@ -37,7 +37,7 @@ def judge(
     came = Counter(
         line["destination"]
         for line in carrier.log()
-        if line["event"] == "submit" and line["message_id"]
+        if line["event"] == "submit" and line.get("message_id")
     )
     numbers = {name: to.removeprefix("+") for name, to in client.accepted.items()}
     return Verdict(
