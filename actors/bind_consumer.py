@@ -34,6 +34,7 @@ from hermes.stages.producer import Producer
 
 LONGEST_PAUSE = 2.0
 RATE_WEIGHT = 0.3
+EMIT_EVERY = 0.02
 MAX_DEMAND = 10_000
 
 
@@ -48,6 +49,7 @@ class BindConsumer(StageActor):
         self.tag: str | None = None
         self.rate = 0.0
         self.unbound_at: float | None = None
+        self.stored: list[InboundRow] = []
 
     @staticmethod
     def clock() -> datetime:
@@ -207,7 +209,14 @@ class BindConsumer(StageActor):
         self.metrics.binds.labels(self.carrier.id, self.bind.id).set(0)
 
     def emit(self, rows: list[InboundRow]) -> None:
-        """Give stored PDUs to the receipt stages."""
+        """Give stored PDUs to the receipt stages, those of a moment together."""
+        if not self.stored:
+            self.later(EMIT_EVERY, self.emit_stored)
+        self.stored += rows
+
+    def emit_stored(self) -> None:
+        """Give what was stored lately."""
+        rows, self.stored = self.stored, []
         if self.producer is not None:
             self.producer.emit(rows)
 

@@ -24,6 +24,7 @@ LONG_POLL = 1.0
 POLLED = 10
 LONGEST_HOLD = 2.0
 PAUSE = 0.2
+GATHER = 0.005
 LOOK_EVERY = 1.0
 MOST_ASKED = 10_000
 
@@ -39,6 +40,7 @@ class CarrierStage(StageActor):
         self.missing = False
         self.came_of: dict[str, int] = dict.fromkeys(PRIORITIES, 0)
         self.arrived: list[Delivery] = []
+        self.flushing: asyncio.TimerHandle
         self.orphaned_at: float | None = None
         self.changed: asyncio.Event
         self.intent: CarrierIntent | None = None
@@ -100,13 +102,16 @@ class CarrierStage(StageActor):
         self.changed.set()
 
     def on_item(self, delivery: Delivery) -> None:
-        """A job came; those that come in one turn of the loop go out together."""
+        """A job came; those that come within five milliseconds go out together."""
         self.wanted = max(0, self.wanted - 1)
         self.pulled += 1
         self.came_of[delivery.durable] += 1
-        if not self.arrived:
-            self.loop.call_soon(self.flush)
         self.arrived.append(delivery)
+        if len(self.arrived) == 1:
+            self.flushing = self.loop.call_later(GATHER, self.flush)
+        elif len(self.arrived) == self.wiring.settings.batch.items:
+            self.flushing.cancel()
+            self.loop.call_soon(self.flush)
         self.changed.set()
 
     def on_short(self, durable: str, _count: int, why: Short) -> None:
@@ -120,6 +125,8 @@ class CarrierStage(StageActor):
     def flush(self) -> None:
         """Give what has come to the binds."""
         batch, self.arrived = self.arrived, []
+        if not batch:
+            return
         assert self.producer is not None
         self.producer.emit(batch)
 

@@ -37,13 +37,17 @@ class Cancel:
     reason: Any
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, repr=False)
 class Events:
     """Producer to consumer: a batch, never empty."""
 
     pid: int
     tag: str
     batch: tuple[Any, ...]
+
+    def __repr__(self) -> str:
+        # Thespian writes messages out, for its log and on every send: no text may get there
+        return f"Events(pid={self.pid}, tag={self.tag!r}, {len(self.batch)} events)"
 
 
 @dataclass(frozen=True, slots=True)

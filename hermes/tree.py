@@ -30,6 +30,8 @@ from supervisors.strategy import Strategy, SupervisorFlags
 from supervisors.supervisor_actor import Beat, StartActor, SupervisorActor
 
 SIMULATED = "sim"
+ORPHAN_ENDS_IN_S = 1.0
+"""A front door that lost its daemon finishes requests only by waiting for stores that are gone."""
 
 
 def root_requirements(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> dict[str, Any]:
@@ -40,7 +42,7 @@ def root_requirements(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> dict
         leaf(wiring, "prepare", PrepareActor, carriers=carriers_of(wiring)),
         supervisor(wiring, "main", main_of(wiring), middle(wiring)),
     )
-    flags = SupervisorFlags(Strategy.REST_FOR_ONE, Intensity(s.root_restarts, s.root_period))
+    flags = SupervisorFlags(Strategy.ONE_FOR_ONE, Intensity(s.root_restarts, s.root_period))
     return {
         "path": ("root",),
         "log_level": wiring.settings.log.level,
@@ -235,7 +237,7 @@ def middle(wiring: Wiring) -> Intensity:
 def record(wiring: Wiring, name: str, pid: int) -> None:
     """Keep a process of Hermes' own in the state file, so that an orphan is found."""
     state = StateFile(Path(wiring.run_dir) / "state.json")
-    state.record(ProcessRecord(name, pid, start_time(pid) or "", "hermes", 15, 10.0))
+    state.record(ProcessRecord(name, pid, start_time(pid) or "", "hermes", 15, ORPHAN_ENDS_IN_S))
 
 
 def record_service(wiring: Wiring, service: ServiceSpec, pid: int) -> None:

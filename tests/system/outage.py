@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import aiohttp
+import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from hermes.testing.daemon_process import CarrierProcess, Client, DaemonProcess, client_of
@@ -142,9 +143,11 @@ class Load:
 async def judged(stand: Stand, client: Client, within_s: float, most_extra: int = 0) -> Verdict:
     """Wait until all that was accepted is final, and judge."""
     names = list(client.accepted)
-    async with asyncio.timeout(within_s):
-        while await asyncio.to_thread(stand.outside.count_open, names):
-            await asyncio.sleep(LOOK_EVERY)
+    deadline = asyncio.get_running_loop().time() + within_s
+    while found := await asyncio.to_thread(stand.outside.open_of, names):
+        if asyncio.get_running_loop().time() > deadline:
+            pytest.fail(f"{len(found)} of {len(names)} not final: {await client.view(found[0])}")
+        await asyncio.sleep(LOOK_EVERY)
     views = dict(zip(names, await asyncio.gather(*map(client.view, names)), strict=True))
     return judge(stand.carrier, client, views, most_extra)
 
@@ -173,7 +176,7 @@ async def queue_up(stand: Stand, client: Client, first: int, count: int, within_
     """Fill the belt of a slow carrier, and wait until the ledger knows where each job lies."""
     stand.control("PUT", "/settings", latency_ms=SLOWEST_MS)
     await client.send_many(count, first)
-    await until(lambda: stand.outside.count_unplaced(list(client.accepted)) == 0, within_s)
+    await until(lambda: not stand.outside.unplaced_of(list(client.accepted)), within_s)
 
 
 async def until(condition: Callable[[], bool], within_s: float) -> None:

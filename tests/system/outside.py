@@ -14,18 +14,16 @@ from shutil import rmtree
 
 import psycopg
 
-from hermes.core.ids import decode_message_id
+from hermes.core.ids import decode_message_id, encode_message_id
 from hermes.embedded.plan import plan_services
 from hermes.testing.daemon_process import FINAL
 from hermes.testing.services import ServiceRunner, options_for_tests
 
 STORES = ("nats", "valkey", "postgres")
 NOBODY = "http://127.0.0.1:9"
-COUNT_OPEN = "select count(*) from message where id = any(%s) and state <> all(%s)"
-COUNT_UNPLACED = """
-select count(*) from message m where m.id = any(%s) and not exists (
-    select from attempt a where a.message = m.id and a.next_action <> 'republish')
-    and m.state <> all(%s)"""
+OPEN = "select m.id from message m where m.id = any(%s) and m.state <> all(%s)"
+UNPLACED = f"""{OPEN} and not exists (
+    select from attempt a where a.message = m.id and a.next_action <> 'republish')"""
 
 
 class How(StrEnum):
@@ -80,21 +78,16 @@ class Outside:
             listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
             pids += [int(word) for word in listed.split()]
 
-    def count_open(self, names: list[str]) -> int:
-        """Count those messages that are not final."""
-        return self.count(COUNT_OPEN, names)
-
-    def count_unplaced(self, names: list[str]) -> int:
-        """Count those messages whose job is not known to lie on the belt."""
-        return self.count(COUNT_UNPLACED, names)
-
-    def count(self, query: str, names: list[str]) -> int:
-        """Count messages in the ledger."""
+    def open_of(self, names: list[str], query: str = OPEN) -> list[str]:
+        """Give those messages that are not final, by the ledger."""
         ids = [decode_message_id(name) for name in names]
         with psycopg.connect(self.runner.endpoints.postgres_dsn) as ledger:
-            row = ledger.execute(query.encode(), (ids, list(FINAL))).fetchone()
-        assert row is not None
-        return int(row[0])
+            rows = ledger.execute(query.encode(), (ids, list(FINAL))).fetchall()
+        return [encode_message_id(row[0]) for row in rows]
+
+    def unplaced_of(self, names: list[str]) -> list[str]:
+        """Give those messages whose job is not known to lie on the belt."""
+        return self.open_of(names, UNPLACED)
 
 
 @contextmanager

@@ -51,7 +51,7 @@ def test_the_simulated_carrier_is_a_service_and_a_carrier() -> None:
         "frontdoor": {"frontdoor-1": None, "frontdoor-2": None},
         "admin": None,
     }
-    assert root["flags"].strategy is Strategy.REST_FOR_ONE
+    assert root["flags"].strategy is Strategy.ONE_FOR_ONE
 
 
 def test_a_host_holds_only_the_binds_that_are_pinned_to_it_or_to_nobody() -> None:
