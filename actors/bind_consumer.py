@@ -13,12 +13,14 @@ from actors.bind_outcomes import Outside
 from actors.bind_session import BindSession, Ears
 from actors.bind_submits import Submits
 from actors.consumer_shell import ConsumerShell
+from actors.contract_rate import contract_of
 from actors.event_sink import EventSink
 from actors.producer_shell import ProducerShell
 from actors.stage_actor import StageActor
 from actors.stores import dead_letters_of, open_belt, open_ledger, open_memory
 from hermes.adapters.claims_redis import RedisClaims, RedisLeases
 from hermes.adapters.inbound_store_postgres import PostgresInboundStore
+from hermes.adapters.rate_limits_redis import RedisRateLimits
 from hermes.adapters.receipt_store_redis import RedisReceiptStore
 from hermes.core.carrier import Bind, Carrier
 from hermes.core.errors import StoreUnavailable
@@ -84,10 +86,10 @@ class BindConsumer(StageActor):
             lambda: self.memory.made_at,
             self.metrics,
         )
-        ceiling = self.carrier.max_rate
-        share = None if ceiling is None else ceiling / max(1, len(self.carrier.bind))
         witness = Witness(source, self.carrier.id)
-        self.submits = Submits(self.carrier, witness, self.me, outside, Pacing(share))
+        pacing = Pacing(self.carrier.max_rate)
+        self.submits = Submits(self.carrier, witness, self.me, outside, pacing)
+        self.submits.contract = contract_of(self.carrier, RedisRateLimits(self.memory))
         self.submits.on_change = self.ask
         settings = self.wiring.settings
         stages = settings.receipts.stages

@@ -17,6 +17,7 @@ from actors.bind_outcomes import (
     Result,
     settled_of,
 )
+from actors.contract_rate import Unlimited
 from actors.dead_letter_kinds import of_claim
 from hermes import crash
 from hermes.core.carrier import Carrier
@@ -48,6 +49,7 @@ class Submits:
     ) -> None:
         self.carrier, self.witness, self.me, self.out = carrier, witness, me, outside
         self.pacing = pacing
+        self.contract = Unlimited()
         self.ready: ReadyQueue[HeldJob] = ReadyQueue()
         self.held: dict[str, HeldJob] = {}
         self.outgoing: deque[HeldJob] = deque()
@@ -120,14 +122,20 @@ class Submits:
         await self.out.dead.bury(unread)
 
     async def submit_outgoing(self) -> None:
-        """Put claimed jobs on the wire, one interval apart."""
+        """Put claimed jobs on the wire, one interval apart and within the contract rate."""
         loop = asyncio.get_running_loop()
-        while self.outgoing and self.link is not None and self.link.credit > 0:
+        while self.open_link() is not None:
             delay = self.pacing.delay(loop.time())
+            delay = delay or await self.contract.delay(len(self.outgoing))
             if delay > 0:
                 await asyncio.sleep(delay)
-                continue
-            self.submit(self.outgoing.popleft(), self.link, loop.time())
+            elif (link := self.open_link()) is not None:
+                self.submit(self.outgoing.popleft(), link, loop.time())
+
+    def open_link(self) -> Link | None:
+        """Give the link while there is a job for it and it has room."""
+        link = self.link
+        return link if self.outgoing and link is not None and link.credit > 0 else None
 
     def submit(self, held: HeldJob, link: Link, now: float) -> None:
         """Put one job on the wire; what cannot be encoded fails before anything is sent."""
@@ -139,6 +147,7 @@ class Submits:
             self.fail(held, Reason(code, str(error)))
             return
         self.pacing.on_submit(now)
+        self.contract.spend()
         self.in_flight += 1
         future = link.submit(WirePdu(frame, held.attempt))
         asyncio.get_running_loop().call_later(WRITTEN, crash.at, "after_write")

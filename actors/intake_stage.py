@@ -48,6 +48,7 @@ class IntakeStage(StageActor):
         self.boot = uuid4().hex
         self.waiting: list[Delivery] = []
         self.created: dict[str, datetime] = {}
+        self.last_seq: dict[str, int] = {}
         self.places: list[JobPlace] = []
         self.taken = 0
         self.parked = 0
@@ -97,7 +98,7 @@ class IntakeStage(StageActor):
                 batch, self.waiting = self.waiting[:BATCH], self.waiting[BATCH:]
                 try:
                     await self.take(batch)
-                except StoreUnavailable as error:
+                except (StoreUnavailable, StreamMissing) as error:
                     self.log.warning("store.unavailable", reason=str(error))
                     await asyncio.sleep(RETRY_EVERY)
 
@@ -157,7 +158,7 @@ class IntakeStage(StageActor):
         for (delivery, message, taken), result in zip(go, results, strict=True):
             match result:
                 case PubAck() if taken.attempt is not None:
-                    created = await self.created_of(result.stream)
+                    created = await self.created_of(result)
                     places.append(JobPlace(taken.attempt, created, result.seq))
                     done.append(delivery.reply)
                 case StreamFull():
@@ -165,7 +166,7 @@ class IntakeStage(StageActor):
                     parkings.append(Parking(message=message.id, reason=reason, after_s=FULL_WAIT))
                     done.append(delivery.reply)
                 case StreamMissing():
-                    await self.admin.ensure(self.carriers)
+                    await ensure_belt(self.belt, self.wiring, self.carriers, self.log)
                 case _:
                     self.log.warning("job.not_published", reason=str(result))
         self.places += places
@@ -199,11 +200,15 @@ class IntakeStage(StageActor):
         job = job_of(message, taken.attempt, taken.carrier, queued_at)
         return Publication(subject_of(job), encode_job(job), taken.attempt)
 
-    async def created_of(self, stream: str) -> datetime:
-        """Give when this incarnation of a stream was made, asked once per connection."""
-        if stream not in self.created:
-            self.created[stream] = await self.admin.stream_created(stream)
-        return self.created[stream]
+    async def created_of(self, ack: PubAck) -> datetime:
+        """Give when this incarnation of a stream was made; one that counts from 1 again is new."""
+        if not ack.duplicate:
+            if ack.seq < self.last_seq.get(ack.stream, 0):
+                self.created.pop(ack.stream, None)
+            self.last_seq[ack.stream] = ack.seq
+        if ack.stream not in self.created:
+            self.created[ack.stream] = await self.admin.stream_created(ack.stream)
+        return self.created[ack.stream]
 
     async def tell_expired(self, message: Message) -> None:
         """Tell that a message expired before anybody took it in."""

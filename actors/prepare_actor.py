@@ -10,8 +10,9 @@ from actors.stage_actor import StageActor
 from actors.stores import SAY_EVERY, admin_of, connect_belt, open_ledger, open_memory
 from hermes.adapters.message_store_postgres import PostgresMessageStore
 from hermes.adapters.migrate_postgres import migrate
+from hermes.adapters.redis_memory import MemoryRefusedLogin
 from hermes.core.carrier import Carrier
-from hermes.core.errors import StoreUnavailable
+from hermes.core.errors import ConfigError, StoreUnavailable
 from hermes.frontdoor import auth
 from hermes.ports.message_store import ApiKey
 from hermes.ports.stream import StreamMissing
@@ -71,6 +72,8 @@ class PrepareActor(StageActor):
         memory = await open_memory(self.wiring, self.name)
         try:
             await memory.check_epoch()
+        except MemoryRefusedLogin as error:
+            raise ConfigError(str(error)) from error
         finally:
             await memory.close()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -21,6 +22,9 @@ from hermes.progress import tell
 from hermes.settings.wiring import Wiring
 
 SAY_EVERY = 5.0
+REMOVED_WITHIN = 0.3
+"""A stream that is made while the server still removes its namesake never takes a message: seen 15
+times in 40 with nats-server 2.15.1, never after 0.1 s."""
 
 
 def belt_settings(wiring: Wiring) -> BeltSettings:
@@ -53,9 +57,11 @@ async def open_belt(wiring: Wiring, name: str) -> JetStream:
     while True:
         try:
             return await connect_belt(wiring, name, SAY_EVERY)
-        except StoreUnavailable as error:
-            tell(wiring.socket_dir, name, f"waiting for the belt: {error.why}")
-            structlog.get_logger().warning("store.unavailable", reason=str(error))
+        except (ConfigError, StoreUnavailable) as error:
+            tell(wiring.socket_dir, name, f"waiting for the belt: {error}")
+            structlog.get_logger().warning("belt.unavailable", reason=str(error))
+            if isinstance(error, ConfigError):  # said at once, unlike a server that is away
+                await asyncio.sleep(SAY_EVERY)
 
 
 def admin_of(belt: JetStream, wiring: Wiring) -> JetStreamAdmin:
@@ -86,6 +92,7 @@ async def ensure_belt(
 ) -> None:
     """Make what is missing of the belt; what stands in the way is logged, never fatal."""
     log.warning("belt.missing")
+    await asyncio.sleep(REMOVED_WITHIN)
     try:
         await admin_of(belt, wiring).ensure(carriers)
     except (ConfigError, StoreUnavailable) as error:

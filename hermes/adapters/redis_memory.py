@@ -29,6 +29,8 @@ from hermes.core.errors import ConfigError, HermesBug, StoreUnavailable
 
 EPOCH: Final = "epoch"
 NAME: Final = "redis"
+# how answers begin that only time or the operator can change
+NOT_NOW: Final = ("NOREPLICAS", "MISCONF", "MASTERDOWN", "CLUSTERDOWN", "TRYAGAIN", "BUSY")
 PAUSE_S: Final = 0.5  # between attempts to connect: callers in between fail at once
 
 OnLost = Callable[[str], None]
@@ -48,11 +50,14 @@ class Script:
         return b"%b$%d\r\n%b\r\n$%d\r\n%b\r\n" % (self._head, sizes[0], key, sizes[1], payload)
 
 
-class MemoryRefusedLogin(ConfigError):
-    """Redis does not accept the user or the password, or not for these commands."""
+class MemoryRefusedLogin(StoreUnavailable):
+    """Redis does not accept the user or the password, or not for these commands.
+
+    Whoever starts tells the operator; to what runs already it is one more way to be away.
+    """
 
     def __init__(self, why: str) -> None:
-        super().__init__(f"redis refuses the credentials of redis.url: {why}")
+        super().__init__(NAME, f"it refuses the credentials of redis.url: {why}")
 
 
 class RedisMemory:
@@ -232,12 +237,14 @@ def is_refused_login(error: BaseException | None) -> bool:
     return False
 
 
-def failure(answer: object) -> StoreUnavailable | MemoryRefusedLogin | HermesBug:
+def failure(answer: object) -> StoreUnavailable | HermesBug:
     """Give an error answer as what it means for the caller."""
     match answer:
         case NoPermissionError():
             return MemoryRefusedLogin(str(answer))
         case OutOfMemoryError() | ReadOnlyError() | NoScriptError():
+            return StoreUnavailable(NAME, str(answer))
+        case ResponseError() if str(answer).partition(" ")[0] in NOT_NOW:
             return StoreUnavailable(NAME, str(answer))
         case _:
             return HermesBug(f"redis answered: {answer}")

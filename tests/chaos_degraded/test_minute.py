@@ -7,6 +7,7 @@ import faulthandler
 import os
 import signal
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
@@ -79,3 +80,8 @@ async def test_a_minute_of_silence_with_thousands_queued_gives_the_sweeper_only_
     assert after["admitted"] == before["admitted"]
     # a submit that got no answer in time is uncertain and makes room for the next: a window each
     assert after["jobs"] - before["jobs"] <= WINDOW * rounds
+
+
+def is_replaced(stand: Stand, gone: int) -> bool:
+    """Say whether the carrier stage is up again."""
+    return stand.pid_of(STAGE) not in (None, gone)

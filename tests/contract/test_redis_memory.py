@@ -155,6 +155,41 @@ async def test_a_memory_that_is_full_is_unavailable_for_writing(server: ServiceR
     await memory.close()
 
 
+async def test_a_memory_that_takes_no_writes_for_now_is_unavailable(server: ServiceRunner) -> None:
+    memory = await RedisMemory.connect(server.endpoints.redis_url)
+    await memory.command("CONFIG", "SET", "min-replicas-to-write", "1")
+    with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
+        await RedisClaims(memory).claim("acme", [ATTEMPT], "h/b/boot")
+    with pytest.raises(StoreUnavailable, match="NOREPLICAS"):
+        await memory.command("SET", "key", "value")
+    await memory.close()
+
+
+async def test_a_password_refused_to_who_runs_already_is_one_more_way_to_be_away(
+    server: ServiceRunner,
+) -> None:
+    memory = await RedisMemory.connect(server.endpoints.redis_url)
+    other = await RedisMemory.connect(server.endpoints.redis_url)
+    await memory.command("CONFIG", "SET", "requirepass", "new")
+    await memory.command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+    with pytest.raises(StoreUnavailable, match="credentials"):
+        await other.command("PING")
+    await memory.command("CONFIG", "SET", "requirepass", "")
+    async with asyncio.timeout(5):
+        while not await is_there(other):
+            await asyncio.sleep(0.05)
+    await memory.close()
+    await other.close()
+
+
+async def is_there(memory: RedisMemory) -> bool:
+    """Say whether memory answers."""
+    try:
+        return bool(await memory.command("PING") == b"PONG")
+    except StoreUnavailable:
+        return False
+
+
 async def test_a_refused_password_is_told_to_the_operator(server: ServiceRunner) -> None:
     url = server.endpoints.redis_url
     memory = await RedisMemory.connect(url)

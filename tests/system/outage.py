@@ -155,7 +155,7 @@ async def judged(stand: Stand, client: Client, within_s: float, most_extra: int 
 @asynccontextmanager
 async def loaded(stand: Stand, first: int, within_s: float) -> AsyncIterator[Load]:
     """Post steadily; all is delivered in the end, once, and no actor ends meanwhile."""
-    stand.control("PUT", "/settings", latency_ms=QUICK_MS)
+    stand.control("POST", "/reset")
     population = await asyncio.to_thread(stand.population)
     async with client_of(stand.daemon) as client:
         load = Load(stand, client, first)
@@ -174,6 +174,7 @@ async def loaded(stand: Stand, first: int, within_s: float) -> AsyncIterator[Loa
 
 async def queue_up(stand: Stand, client: Client, first: int, count: int, within_s: float) -> None:
     """Fill the belt of a slow carrier, and wait until the ledger knows where each job lies."""
+    stand.control("POST", "/reset")
     stand.control("PUT", "/settings", latency_ms=SLOWEST_MS)
     await client.send_many(count, first)
     await until(lambda: not stand.outside.unplaced_of(list(client.accepted)), within_s)

@@ -9,100 +9,38 @@ import asyncio
 import os
 import signal
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Iterator
 
 import psycopg
 import pytest
 
 from hermes.adapters.clock_store_postgres import SWEEP_LOCK
-from hermes.testing.daemon_process import (
-    SCALED,
-    CarrierProcess,
-    Client,
-    DaemonProcess,
-    client_of,
-    running_carrier,
-    running_daemon,
-)
-from tests.system.outage import QUICK_MS, WALL, Stand, judged, until
-from tests.system.outside import How, running_outside
+from hermes.testing.daemon_process import Client, DaemonProcess, client_of
+from tests.system.hosts import WINDOW, Hosts, most_in_a_second, running_hosts
+from tests.system.outage import QUICK_MS, WALL, judged, until
+from tests.system.outside import How
 
 pytestmark = pytest.mark.daemon
 
 MAX_RATE = 60.0
 EACH = 80
-WINDOW = 5
 WITHIN = 60.0
-# one interval of each bind, and what a busy machine reads late
+# the burst of the shared bucket, and what a busy machine reads late
 SLACK = 1.15
 EXTRA = 4
-PROFILE = """
-[[carrier]]
-id = "sim"
-default_sender = "Hermes"
-max_rate = {rate}
-"""
-BIND = """
-[[carrier.bind]]
-id = "{id}"
-hosts = ["{host}"]
-host = "127.0.0.1"
-port = {port}
-system_id = "hermes"
-window = {window}
-tls = {{ insecure = true }}
-"""
-
-
-@dataclass
-class Hosts:
-    """Host a holds two of the carrier's binds, host b the third."""
-
-    a: Stand
-    b: Stand
-
-
-def configure(carrier: CarrierProcess) -> Path:
-    """Write the one configuration both hosts use."""
-    folder = carrier.place / "config"
-    (folder / "carriers").mkdir(parents=True)
-    binds = (
-        BIND.format(id=number, host=host, port=carrier.port, window=WINDOW)
-        for number, host in enumerate("aab", 1)
-    )
-    (folder / "carriers" / "sim.toml").write_text(PROFILE.format(rate=MAX_RATE) + "".join(binds))
-    return folder
 
 
 @pytest.fixture(scope="module")
 def running() -> Iterator[Hosts]:
-    """Both hosts, started at the same time."""
-    with (
-        running_carrier(latency_ms=QUICK_MS, receipt_delay_ms=100, retry_ms=300) as carrier,
-        running_outside() as outside,
-        ExitStack() as daemons,
-        ThreadPoolExecutor(2) as pool,
-    ):
-        config = configure(carrier)
-        env = {**SCALED, **outside.environment()}
-        a, b = (
-            daemons.enter_context(
-                running_daemon({**env, "HERMES_HOST__ID": host}, config=config, start=False)
-            )
-            for host in "ab"
-        )
-        list(pool.map(DaemonProcess.start, (a, b)))
-        yield Hosts(Stand(outside, carrier, a), Stand(outside, carrier, b))
+    """Host a holds two of the carrier's binds, host b the third."""
+    with running_hosts((["a"], ["a"], ["b"]), MAX_RATE) as found:
+        yield found
 
 
 @pytest.fixture
 def hosts(running: Hosts) -> Hosts:
     """Both hosts; one that a test has killed is there again."""
-    running.a.control("PUT", "/settings", latency_ms=QUICK_MS)
+    running.b.control("POST", "/reset")
     process = running.a.daemon.process
     if process is not None and process.poll() is not None:
         running.a.daemon.start()
@@ -126,16 +64,6 @@ async def test_two_hosts_send_each_message_once_and_keep_the_contract_rate(hosts
     assert MAX_RATE / 2 <= most <= MAX_RATE * SLACK + EXTRA
 
 
-def most_in_a_second(times: Sequence[float]) -> int:
-    """Give the most that came in any second."""
-    most = first = 0
-    for last, at in enumerate(times):
-        while at - times[first] >= 1.0:
-            first += 1
-        most = max(most, last - first + 1)
-    return most
-
-
 async def test_one_sweeper_acts_at_a_time(hosts: Hosts) -> None:
     before = moved(hosts)
     async with client_of(hosts.a.daemon) as at_a, client_of(hosts.b.daemon) as at_b:
@@ -145,7 +73,7 @@ async def test_one_sweeper_acts_at_a_time(hosts: Hosts) -> None:
         with psycopg.connect(hosts.a.outside.runner.endpoints.postgres_dsn) as other:
             other.execute("select pg_advisory_lock(%s)", (SWEEP_LOCK,))
             hosts.a.outside.bring_back("nats", How.STOPPED)
-            await asyncio.sleep(1.0)
+            await asyncio.sleep(0.7)
             assert moved(hosts) == before, "another sweeper has the lock"
         at_b.accepted |= at_a.accepted
         verdict = await judged(hosts.b, at_b, WITHIN)
@@ -164,6 +92,7 @@ async def test_a_host_that_dies_leaves_its_work_to_the_other(hosts: Hosts) -> No
     async with client_of(hosts.a.daemon) as at_a, client_of(hosts.b.daemon) as at_b:
         await asyncio.gather(at_a.send_many(40, 4_660_000_000), at_b.send_many(40, 4_661_000_000))
         at_b.accepted |= at_a.accepted
+        await until(lambda: is_busy(hosts), WITHIN)
         killed_at = WALL()
         kill(hosts.a.daemon)
         hosts.b.control("PUT", "/settings", latency_ms=QUICK_MS)
@@ -175,6 +104,12 @@ async def test_a_host_that_dies_leaves_its_work_to_the_other(hosts: Hosts) -> No
     assert verdict.accepted == 80
     assert verdict.faults() == []
     assert marked == {("uncertain", "possible_duplicate")}
+
+
+def is_busy(hosts: Hosts) -> bool:
+    """Say whether every bind of both hosts has a submit open."""
+    sessions = hosts.b.control("GET", "/stats")["sessions"]
+    return all(session["in_flight"] > 0 for session in sessions)
 
 
 def kill(daemon: DaemonProcess) -> None:
