@@ -97,6 +97,8 @@ async def ensure_belt(
         await admin_of(belt, wiring).ensure(carriers)
     except (ConfigError, StoreUnavailable) as error:
         log.warning("belt.not_ensured", reason=str(error))
+    else:
+        belt.mux.lose_all("a stream was made again")  # what went into the old one has no answer
 
 
 async def open_memory(wiring: Wiring, name: str) -> RedisMemory:

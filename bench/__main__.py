@@ -14,7 +14,7 @@ from bench.machine import commit, this_machine, utc_now
 from bench.processes import ProcessGone
 from bench.progress import Progress
 from bench.report import Report, Row, save
-from bench.row_accept import accept_only
+from bench.row_accept import accept_batches, accept_only
 from bench.row_end_to_end import end_to_end
 from bench.row_one_bind import CASES, one_bind
 from bench.row_preloaded import preloaded
@@ -29,6 +29,7 @@ ROWS: Mapping[str, tuple[str, Callable[[Options], Row]]] = {
     **{case.id: (case.title, one_bind(case)) for case in CASES},
     "4": ("start, memory, idling", start_and_memory),
     "5": ("accept only", accept_only),
+    "5b": ("accept only, batches of 100", accept_batches),
 }
 FAILURES = (DidNotStart, Stalled, ProcessGone, OSError, ValueError, psycopg.Error, TimeoutError)
 

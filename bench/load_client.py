@@ -50,10 +50,10 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
 class Load:
     """The shared state of all connections."""
 
-    def __init__(self, head: bytes, count: int) -> None:
-        self.head = head
-        self.numbers: Iterator[int] = iter(range(count))
-        self.left = count
+    def __init__(self, head: bytes, count: int, batch: int) -> None:
+        self.head, self.batch = head, batch
+        self.numbers: Iterator[int] = iter(range(count // batch))
+        self.left = count // batch
         self.latencies: list[float] = []
         self.refused = 0
         self.failed: dict[str, int] = {}
@@ -89,7 +89,7 @@ class Connection(asyncio.Protocol):
         """Post the next message, if one is left."""
         number = next(self.load.numbers, None)
         if number is not None:
-            self.request = self.load.head + body_of(number)
+            self.request = self.load.head + request_body(number, self.load.batch)
             self.post()
 
     def post(self) -> None:
@@ -140,6 +140,14 @@ def body_of(number: int) -> bytes:
     return b'{"to":"+%d0","text":"%b"}' % (FIRST_NUMBER + number, TEXT.encode())
 
 
+def request_body(number: int, batch: int) -> bytes:
+    """Give the body of the `number`-th request: one message, or a batch of them."""
+    if batch == 1:
+        return body_of(number)
+    messages = (body_of(number * batch + index) for index in range(batch))
+    return b'{"messages":[%b]}' % b",".join(messages)
+
+
 def destination_of(number: int) -> str:
     """Give the digits of a message's destination; the last one asks for a delivered receipt."""
     return f"{FIRST_NUMBER + number}0"
@@ -152,18 +160,21 @@ def retry_after(head: bytes) -> float:
     return float(words[0]) if words and words[0].isdigit() else 1.0
 
 
-def head_of(host: str, port: int, key: str) -> bytes:
+def head_of(host: str, port: int, key: str, batch: int) -> bytes:
     """Give the head all requests share."""
+    path, length = "/v1/messages", len(request_body(0, batch))
+    if batch > 1:
+        path += "/batch"
     return (
-        f"POST /v1/messages HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {key}\r\n"
-        f"Content-Type: application/json\r\nContent-Length: {len(body_of(0))}\r\n\r\n"
+        f"POST {path} HTTP/1.1\r\nHost: {host}:{port}\r\nAuthorization: Bearer {key}\r\n"
+        f"Content-Type: application/json\r\nContent-Length: {length}\r\n\r\n"
     ).encode()
 
 
-async def run(host: str, port: int, count: int, connections: int) -> LoadResult:
-    """Post `count` messages over `connections` connections."""
+async def run(host: str, port: int, count: int, connections: int, batch: int) -> LoadResult:
+    """Post `count` messages over `connections` connections, `batch` in each request."""
     loop = asyncio.get_running_loop()
-    load = Load(head_of(host, port, os.environ[KEY_VARIABLE]), count)
+    load = Load(head_of(host, port, os.environ[KEY_VARIABLE], batch), count, batch)
     opened = [
         (await loop.create_connection(lambda: Connection(load), host, port))[1]
         for _ in range(connections)
@@ -179,7 +190,7 @@ async def run(host: str, port: int, count: int, connections: int) -> LoadResult:
         connection.transport.close()
     latencies = sorted(load.latencies) or [0.0]
     return LoadResult(
-        accepted=len(load.latencies),
+        accepted=len(load.latencies) * batch,
         refused=load.refused,
         failed=load.failed,
         began=began,
@@ -198,8 +209,9 @@ def main() -> None:
     parser.add_argument("--port", type=int, required=True)
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--connections", type=int, default=40)
+    parser.add_argument("--batch", type=int, default=1)
     a = parser.parse_args()
-    result = uvloop.run(run(a.host, a.port, a.count, a.connections))
+    result = uvloop.run(run(a.host, a.port, a.count, a.connections, a.batch))
     sys.stdout.buffer.write(msgspec.json.encode(result))
 
 

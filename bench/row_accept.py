@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
+from msgspec.structs import replace as replace_struct
+
 from bench.carrier import CarrierPlan
 from bench.processes import hermes_sum
 from bench.report import Figure, Row
@@ -12,6 +16,21 @@ METHOD = (
     "{n} single POST /v1/messages over {c} keep-alive connections, carrier down; intake takes them "
     "in and puts jobs on the belt meanwhile; CPU until all are on the belt"
 )
+
+
+BATCH = 100
+BATCH_TITLE = "Accept only, batches of 100"
+BATCH_METHOD = "the same by POST /v1/messages/batch, 100 messages a request"
+BATCH_BAR = 10_000.0
+
+
+def accept_batches(options: Options) -> Row:
+    """Measure the front half with a hundred messages in each request."""
+    row = accept_only(replace(options, batch=BATCH, connections=min(options.connections, 10)))
+    rate = replace_struct(row.figures[0], bar=BATCH_BAR)
+    return replace_struct(
+        row, id="5b", title=BATCH_TITLE, method=BATCH_METHOD, figures=(rate, *row.figures[1:])
+    )
 
 
 def accept_only(options: Options) -> Row:

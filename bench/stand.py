@@ -46,6 +46,7 @@ class Options:
     connections: int
     is_quick: bool
     progress: Progress
+    batch: int = 1
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ class Load:
     def __init__(self, daemon: DaemonProcess, options: Options) -> None:
         port = str(daemon.wiring["http_port"])
         words = ["--port", port, "--count", str(options.count)]
-        words += ["--connections", str(options.connections)]
+        words += ["--connections", str(options.connections), "--batch", str(options.batch)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.load_client", *words],
             stdout=subprocess.PIPE,

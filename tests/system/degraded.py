@@ -43,13 +43,12 @@ async def away(stand: Stand, outage: Outage) -> Span:
     """Take a store away for a while; receipts held back before arrive while it is away."""
     stand.control("POST", "/faults/pause_receipts")
     await asyncio.sleep(0.7)
-    stand.outside.take_away(outage.store, outage.how)
-    down = WALL()
-    await asyncio.sleep(outage.seconds / 8)
-    stand.control("DELETE", "/faults/pause_receipts")
-    await asyncio.sleep(max(0.0, down + outage.seconds - WALL()))
-    up = WALL()
-    stand.outside.bring_back(outage.store, outage.how)
+    with stand.outside.without(outage.store, outage.how):
+        down = WALL()
+        await asyncio.sleep(outage.seconds / 8)
+        stand.control("DELETE", "/faults/pause_receipts")
+        await asyncio.sleep(max(0.0, down + outage.seconds - WALL()))
+        up = WALL()
     return Span(down, up)
 
 

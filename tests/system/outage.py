@@ -15,12 +15,19 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from hermes.testing.daemon_process import CarrierProcess, Client, DaemonProcess, client_of
+from hermes.testing.daemon_process import (
+    CarrierProcess,
+    Client,
+    DaemonProcess,
+    client_of,
+    pause,
+)
 from tests.system.judgement import Verdict, judge
 from tests.system.outside import Outside
 
 EVERY = 0.1
 LOOK_EVERY = 0.1
+ANSWER_WITHIN = 30.0
 QUICK_MS = 20.0
 SLOWEST_MS = 2000.0
 WALL = time.time
@@ -68,8 +75,15 @@ class Stand:
         return sum(s.value for family in families for s in family.samples if s.name == name)
 
     def nodes(self) -> dict[str, dict[str, Any]]:
-        """Give every node of the tree by its path."""
-        return {node["path"]: node for node in of_tree(self.daemon.tree())}
+        """Give every node of the tree by its path, once all of them are up and answer."""
+        deadline = time.monotonic() + ANSWER_WITHIN
+        while True:
+            found = {node["path"]: node for node in of_tree(self.daemon.tree())}
+            if all(is_settled(node) for node in found.values()):
+                return found
+            if time.monotonic() > deadline:
+                pytest.fail(f"not up: {[p for p, n in found.items() if not is_settled(n)]}")
+            pause(LOOK_EVERY)
 
     def population(self) -> dict[str, tuple[int | None, int, int | None]]:
         """Give pid, restarts and OS process of everything in the tree."""
@@ -78,14 +92,21 @@ class Stand:
             for path, node in self.nodes().items()
         }
 
-    def pid_of(self, path: str) -> int | None:
-        """Give the pid of an actor; None while there is none."""
-        return self.nodes().get(path, {}).get("pid")
+    def pid_of(self, path: str) -> int:
+        """Give the pid of an actor."""
+        pid: int = self.nodes()[path]["pid"]
+        return pid
 
     def swept(self) -> dict[str, int]:
         """Give what the sweeper has moved so far."""
-        facts: dict[str, int] = self.nodes()["root/main/stages/sweeper"]["facts"]
-        return facts
+        while not (facts := self.nodes()["root/main/stages/sweeper"]["facts"]):
+            pause(LOOK_EVERY)  # it had no time to answer
+        return dict(facts)
+
+
+def is_settled(node: dict[str, Any]) -> bool:
+    """Say whether a node is up; one that is being started again may be shown as done."""
+    return node.get("state") == "up" or node["path"] == "root/prepare"
 
 
 def of_tree(node: dict[str, Any]) -> Iterator[dict[str, Any]]:

@@ -70,6 +70,15 @@ class Outside:
         else:
             self.runner.start(store)
 
+    @contextmanager
+    def without(self, store: str, how: How) -> Iterator[None]:
+        """Let a server be away for the length of the block."""
+        self.take_away(store, how)
+        try:
+            yield
+        finally:
+            self.bring_back(store, how)
+
     def signal(self, store: str, number: signal.Signals) -> None:
         """Send a signal to a server's process and to all below it."""
         pids = [self.runner.processes[store].pid]

@@ -65,14 +65,15 @@ async def test_two_hosts_send_each_message_once_and_keep_the_contract_rate(hosts
 
 
 async def test_one_sweeper_acts_at_a_time(hosts: Hosts) -> None:
-    before = moved(hosts)
+    before, outside = moved(hosts), hosts.a.outside
     async with client_of(hosts.a.daemon) as at_a, client_of(hosts.b.daemon) as at_b:
-        hosts.a.outside.take_away("nats", How.STOPPED)
-        await asyncio.gather(at_a.send_many(20, 4_650_000_000), at_b.send_many(20, 4_651_000_000))
-        await asyncio.sleep(2.5)  # until no publication is tried again and each row is due
-        with psycopg.connect(hosts.a.outside.runner.endpoints.postgres_dsn) as other:
-            other.execute("select pg_advisory_lock(%s)", (SWEEP_LOCK,))
-            hosts.a.outside.bring_back("nats", How.STOPPED)
+        with psycopg.connect(outside.runner.endpoints.postgres_dsn) as other:
+            with outside.without("nats", How.STOPPED):
+                await asyncio.gather(
+                    at_a.send_many(20, 4_650_000_000), at_b.send_many(20, 4_651_000_000)
+                )
+                await asyncio.sleep(2.5)  # no publication is tried any more, and each row is due
+                other.execute("select pg_advisory_lock(%s)", (SWEEP_LOCK,))
             await asyncio.sleep(0.7)
             assert moved(hosts) == before, "another sweeper has the lock"
         at_b.accepted |= at_a.accepted

@@ -10,7 +10,7 @@ from hermes.core.carrier import Bind, Carrier
 from hermes.settings.tree import Http, Receipts, Settings
 from hermes.settings.wiring import Wiring
 from hermes.tree import root_requirements
-from supervisors.child_spec import ChildSpec, ChildType, Restart, spec_faults
+from supervisors.child_spec import INFINITY, ChildSpec, ChildType, Restart, spec_faults
 from supervisors.strategy import Strategy
 from supervisors.supervisor_actor import StartActor
 
@@ -81,6 +81,17 @@ def test_every_supervisor_is_permanent_and_every_spec_is_sound() -> None:
 
     root = root_requirements(wiring_of(Settings()), ())
     check(root["specs"], root["flags"])
+
+
+def test_no_start_is_given_up_while_a_store_is_away() -> None:
+    def check(specs: tuple[ChildSpec, ...]) -> None:
+        for spec in specs:
+            assert isinstance(spec.start, StartActor)
+            if spec.type is ChildType.WORKER:
+                assert spec.start_timeout == INFINITY, spec.id
+            check(spec.start.args.get("specs", ()))
+
+    check(root_requirements(wiring_of(Settings()), ())["specs"])
 
 
 def test_a_wiring_survives_its_file() -> None:
