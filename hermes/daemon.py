@@ -11,7 +11,7 @@ import socket
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -214,7 +214,7 @@ def watch(host: Host) -> None:
             now = time.monotonic()
             starts = [*(t for t in starts if t >= now - START_PERIOD), now]
             if len(starts) > 1:
-                stop_orphans(host.plan.state, lambda text: host.say("prepare", text))
+                end_orphans(host, "prepare")
             if len(starts) > MAX_STARTS:
                 raise GaveUp(f"the actor system ended {MAX_STARTS} times in {START_PERIOD:g} s")
             live_once(host, wake)
@@ -231,10 +231,11 @@ def live_once(host: Host, wake: socket.socket) -> None:
     mine, theirs = socket.socketpair()
     pid = fork_starter(host, theirs)
     theirs.close()
-    host.plan.state.record(
-        ProcessRecord("starter", pid, start_time(pid) or "", "hermes", signal.SIGKILL, 30.0)
-    )
     starter = os.pidfd_open(pid)
+    with unwritten(host):
+        host.plan.state.record(
+            ProcessRecord("starter", pid, start_time(pid) or "", "hermes", signal.SIGKILL, 30.0)
+        )
     asked_at: float | None = None
     limit = host.wiring.settings.supervision.stop_after * 2 + KILL_MARGIN
     waited: list[Any] = [starter, host.listener, wake]
@@ -263,10 +264,25 @@ def live_once(host: Host, wake: socket.socket) -> None:
     if code == BAD_START:
         raise ConfigError("the start was refused; the reason stands above")
     if host.stopping:
-        stop_orphans(host.plan.state, lambda text: host.say("stop", text))
+        end_orphans(host, "stop")
         host.say("stop", "stopped, nothing left running")
     else:
         host.say("hermesd", f"the actor system ended ({code}); starting it again")
+
+
+def end_orphans(host: Host, part: str) -> None:
+    """Stop what the actor system has left running."""
+    with unwritten(host):
+        stop_orphans(host.plan.state, lambda text: host.say(part, text))
+
+
+@contextlib.contextmanager
+def unwritten(host: Host) -> Iterator[None]:
+    """Go on where the state file cannot be written: a full disk ends no daemon."""
+    try:
+        yield
+    except OSError as error:
+        host.say("hermesd", f"{host.plan.state.path} is not written: {error.strerror}")
 
 
 class Hearing:

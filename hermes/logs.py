@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import re
 import sys
-from typing import Any
+from typing import Any, TextIO, cast
 
 import structlog
 from structlog.typing import EventDict
@@ -39,10 +40,29 @@ def redact(_: object, __: str, event: EventDict) -> EventDict:
     }
 
 
+class Lossy:
+    """A stream for log lines: one that finds no room is lost, because none is worth a process."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self.stream = stream
+
+    def write(self, text: str) -> int:
+        """Write a line."""
+        with contextlib.suppress(OSError):  # a full disk, a terminal that has gone
+            return self.stream.write(text)
+        return 0
+
+    def flush(self) -> None:
+        """Hand over what was written."""
+        with contextlib.suppress(OSError):
+            self.stream.flush()
+
+
 def configure(process: str, level: str = "info") -> None:
     """Configure structlog and the standard loggers of this process; call once after each fork."""
     structlog.reset_defaults()
     structlog.contextvars.clear_contextvars()
+    lossy = cast("TextIO", Lossy(sys.stderr))
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
@@ -56,11 +76,11 @@ def configure(process: str, level: str = "info") -> None:
             structlog.processors.JSONRenderer(),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(LEVELS[level]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(lossy),
         cache_logger_on_first_use=False,
     )
     structlog.contextvars.bind_contextvars(actor=process)
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(lossy)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],

@@ -34,7 +34,7 @@ async def test_disk_full(options: Options, say: Callable[[str], None], keep: Kee
     try:
         with (
             small_disk() as disk,
-            running_stand(options, say, SETTINGS, data=disk / "data") as stand,
+            running_stand(options, say, SETTINGS, data=disk) as stand,
         ):
 
             async def strike(load: Load) -> None:
@@ -60,15 +60,18 @@ def small_disk() -> Iterator[Path]:
     if os.geteuid() != 0:
         raise NoMount("mounting a small disk needs root")
     place = Path(tempfile.mkdtemp(prefix="hermes-disk-"))
-    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m,mode=0755", "tmpfs", str(place)]
+    place.chmod(0o755)
+    disk = place / "data"
+    disk.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={SIZE_MB}m,mode=0755", "tmpfs", str(disk)]
     mounted = subprocess.run(command, capture_output=True, text=True, check=False)
     if mounted.returncode != 0:
-        place.rmdir()
+        shutil.rmtree(place)
         raise NoMount(f"mount refuses: {mounted.stderr.strip()}")
     try:
-        yield place
+        yield disk
     finally:
-        subprocess.run(["umount", "--lazy", str(place)], check=False)
+        subprocess.run(["umount", "--lazy", str(disk)], check=False)
         shutil.rmtree(place, ignore_errors=True)
 
 

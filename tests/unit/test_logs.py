@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import logging
+import sys
+from pathlib import Path
 
 import pytest
 import structlog
@@ -40,3 +44,14 @@ def test_a_traceback_is_masked_too(capsys: pytest.CaptureFixture[str]) -> None:
     except ValueError:
         structlog.get_logger().exception("handler.failed")
     assert "+4512345678" not in capsys.readouterr().err
+
+
+def test_a_full_disk_loses_lines_and_ends_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with Path("/dev/full").open("w") as full, monkeypatch.context() as patched:
+        patched.setattr(sys, "stderr", full)
+        logs.configure("x")
+        structlog.get_logger().warning("store.unavailable")
+        logging.getLogger("driver").warning("gone")
+        with contextlib.suppress(OSError):  # what the stream still holds
+            full.close()
+    logs.configure("x")
