@@ -29,7 +29,8 @@ from hermes.settings.tree import Smpp
 from hermes.smpp.backoff import BackoffTimes, next_wait
 from hermes.smpp.status import BindRetry, classify_bind, status_name
 
-STABLE_AFTER = 60.0
+STABLE_AFTER = 10.0
+"""A session that lived this long ends the back-off of the failures before it."""
 
 
 @dataclass(frozen=True, slots=True)

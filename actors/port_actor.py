@@ -295,7 +295,10 @@ def port_of_service(
         stop_signal=service.stop_signal,
         death_signal=service.death_signal,
         log_path=service.log_path,
-        times=PortTimes(stop_timeout_s=service.stop_timeout_s),
+        times=PortTimes(
+            stop_timeout_s=service.stop_timeout_s,
+            replace_unhealthy_after_s=service.replace_after_s,
+        ),
         before_start=None if title is None else partial(end_leftovers, title),
         on_started=on_started,
         on_ended=on_ended,

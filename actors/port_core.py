@@ -27,7 +27,7 @@ class PortTimes:
     steady_after_s: float = 30.0
     """A process that was ready this long without a break ends the back-off of those before it."""
     replace_unhealthy_after_s: float | None = None
-    """A process that is not ready for this long is ended and started again; None: never."""
+    """A process that was ready and is not for this long is started again; None: never."""
 
 
 class PortPhase(StrEnum):
@@ -185,7 +185,7 @@ class Port:
             wake_at=now + _next_probe_s(self, now),
         )
         limit = self.times.replace_unhealthy_after_s
-        if limit is not None and now - since >= limit:
+        if limit is not None and self.phase is PortPhase.UP and now - since >= limit:
             ending, effects = _end(unready, now + self.times.stop_timeout_s)
             return ending, (*changed, *effects)
         return unready, changed

@@ -30,8 +30,12 @@ LOOK_EVERY = 2.0
 LIMIT = 500
 RETRY_EVERY = 0.5
 MARK_EVERY = 0.2
-AGAIN_AT = (0.02, 0.1, 0.3, 0.6, 0.95)
-"""When an orphan is looked at again, in parts of the grace an uncertain attempt has."""
+AGAIN_AT = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
+"""When an orphan is looked at again, in parts of the grace an uncertain attempt has.
+
+Never further apart than the grace of an otp: its attempt may become uncertain only when the timer
+of its response is over, and is sent again so soon after.
+"""
 MOST_ORPHANS = 10_000
 
 

@@ -12,6 +12,7 @@ import msgspec
 
 from actors.dead_letter_kinds import of_row
 from actors.event_sink import EventSink
+from actors.publish_held import publish_held
 from actors.stage_actor import StageActor
 from actors.stores import (
     admin_of,
@@ -123,23 +124,21 @@ class SweeperActor(StageActor):
         what was taken in and parked since. Intake takes no message in twice.
         """
         again = uuid4().hex[:8]
-        await self.belt.publish_batch(
-            [
-                Publication(
-                    f"intake.{message.traffic}",
-                    encode_message(message),
-                    f"{encode_message_id(message.id)}.{again}",
-                )
-                for message in messages
-            ]
-        )
+        items = [
+            Publication(
+                f"intake.{message.traffic}",
+                encode_message(message),
+                f"{encode_message_id(message.id)}.{again}",
+            )
+            for message in messages
+        ]
+        await publish_held(self.belt, items, timing(self.wiring).lease_s)
 
     async def publish(self, jobs: Sequence[Job], streams: Mapping[str, datetime]) -> None:
         """Publish jobs under the ids they bear and note where they lie."""
         again = [msgspec.structs.replace(job, republished=True) for job in jobs]
-        results = await self.belt.publish_batch(
-            [Publication(subject_of(job), encode_job(job), job.attempt) for job in again]
-        )
+        items = [Publication(subject_of(job), encode_job(job), job.attempt) for job in again]
+        results = await publish_held(self.belt, items, timing(self.wiring).republish_after_s)
         places = [
             JobPlace(job.attempt, streams[job.carrier], result.seq)
             for job, result in zip(jobs, results, strict=True)

@@ -75,14 +75,20 @@ def run(row_id: str, options: Options) -> Row:
 
 
 def chosen(text: str | None) -> list[str]:
-    """Give the rows asked for: `3` stands for 3a, 3b and 3c. Raises SystemExit."""
-    wanted = text.split(",") if text else [*ROWS]
-    found = [row for word in wanted for row in ROWS if word.strip() in (row, row.rstrip("abc"))]
-    unknown = [word for word in wanted if not any(r.startswith(word.strip()) for r in ROWS)]
-    if unknown or not found:
+    """Give the rows asked for, in order: `3` stands for 3a, 3b and 3c. Raises SystemExit."""
+    if text is None:
+        return [*ROWS]
+    wanted = [word.strip() for word in text.split(",")]
+    unknown = [word for word in wanted if word not in {*ROWS, *map(number_of, ROWS)}]
+    if unknown:
         sys.stderr.write(f"bench: no row {', '.join(unknown)}; there are {', '.join(ROWS)}\n")
         raise SystemExit(64)
-    return found
+    return [row for row in ROWS if row in wanted or number_of(row) in wanted]
+
+
+def number_of(row: str) -> str:
+    """Give the number of a row without its letter."""
+    return row.rstrip("abc")
 
 
 def parser() -> argparse.ArgumentParser:

@@ -30,7 +30,8 @@ class ServiceSpec:
     run_as is (uid, gid) or None for the daemon's own; stop_signal asks for an orderly end,
     death_signal is what the process gets when its parent dies (PR_SET_PDEATHSIG); after
     stop_timeout_s comes SIGKILL. where is what clients connect to, for people to read. If
-    leftover_title is set, `end_leftovers` of it comes before every start.
+    leftover_title is set, `end_leftovers` of it comes before every start. One that was ready and
+    is not for replace_after_s seconds is started again; None: never.
     """
 
     name: str
@@ -47,12 +48,17 @@ class ServiceSpec:
     version: str
     where: str
     leftover_title: str | None = None
+    replace_after_s: float | None = None
 
 
 def nats_spec(
     data: DataDir, located: Located, config: Path, ports: Mapping[str, int]
 ) -> ServiceSpec:
-    """Return how to run NATS with the configuration file given."""
+    """Return how to run NATS with the configuration file given.
+
+    Its health tells of streams that take no message any more: after a write that failed, as on a
+    full disk, none does until the server starts again, however much room there is by then.
+    """
     monitor = f"http://127.0.0.1:{ports['nats_monitor']}"
     return ServiceSpec(
         name="nats",
@@ -63,11 +69,12 @@ def nats_spec(
         stop_signal=int(signal.SIGTERM),
         death_signal=int(signal.SIGTERM),
         stop_timeout_s=10.0,
-        ready=HttpProbe((f"{monitor}/healthz?js-enabled-only=true",)),
+        ready=HttpProbe((f"{monitor}/healthz",)),
         log_path=str(data.log / "nats.log"),
         binary=str(located.binary),
         version=located.version,
         where=f"127.0.0.1:{ports['nats']}",
+        replace_after_s=5.0,
     )
 
 

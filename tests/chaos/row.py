@@ -31,7 +31,8 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     """One row; a row with faults has failed, a skipped one has a reason.
 
     `slowest_s` is the longest way from a 202 to the carrier, `settled_s` from the end of the load
-    until the last message was final. `doubled_most` is window times links that died.
+    until the last message was final. `doubled_most` is window times links that died, or fell
+    silent. `load_average` is the machine's at the end of the row.
     """
 
     id: str
@@ -44,6 +45,7 @@ class Row(msgspec.Struct, frozen=True, kw_only=True):
     unmarked: int = 0
     open_left: int = 0
     links_lost: int = 0
+    load_average: float = 0.0
     slowest_s: float = 0.0
     settled_s: float = 0.0
     notes: tuple[str, ...] = ()

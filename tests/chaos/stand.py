@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import random
 import time
 from collections.abc import Awaitable, Callable, Iterator, Mapping
@@ -68,9 +69,10 @@ def options_of(environ: Mapping[str, str]) -> Options:
 
 @dataclass
 class Load:
-    """A load under way, and the blows it takes."""
+    """A load under way, and the blows it takes; `unanswered` submits may be sent again for them."""
 
     pacer: Pacer
+    unanswered: int = 0
     struck: list[tuple[str, float, float | None]] = field(default_factory=list)
 
     def strike(self, what: str, bound_s: float | None = KILL_BOUND) -> None:
@@ -193,7 +195,7 @@ def row_of(
 ) -> Row:
     """Put together what was found; `faults` is everything that must not be."""
     pacer = load.pacer
-    most = WINDOW * len(seen.links_lost)
+    most = WINDOW * len(seen.links_lost) + load.unanswered
     blows = tuple(recoveries(load, seen.times()))
     faults = verdict.faults(most)
     faults += [f"refused a repeat: {text}" for text in pacer.conflicts[:3]]
@@ -218,6 +220,7 @@ def row_of(
         unmarked=len(verdict.unmarked),
         open_left=len(left),
         links_lost=len(seen.links_lost),
+        load_average=os.getloadavg()[0],
         slowest_s=round(verdict.slowest_s, 2),
         settled_s=round(settled_s, 1),
         notes=verdict.ended_otherwise[:3],

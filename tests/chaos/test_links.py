@@ -7,13 +7,16 @@ from typing import Any
 
 import pytest
 
+from hermes.settings.tree import Smpp
 from tests.chaos.row import Keep
-from tests.chaos.stand import LINK_BOUND, Load, Stand
+from tests.chaos.stand import LINK_BOUND, WINDOW, Load, Stand
 
 pytestmark = pytest.mark.chaos
 
 SILENT_FOR = 5.0
 REFUSED_FOR = 5.0
+REFUSED_BOUND = LINK_BOUND + 4.0  # the longest wait of the back-off after five seconds of refusals
+SILENCE_BOUND = LINK_BOUND + Smpp().response_timeout  # swallowed submits hold the whole window
 SYSTEM_ERROR = 0x08
 SILENCES: dict[str, dict[str, Any]] = {
     "black-hole": {"what": "all"},
@@ -47,7 +50,7 @@ async def test_link_dropped_and_binds_refused(stand: Stand, keep: Keep) -> None:
         load.strike("binds refused", None)
         await asyncio.sleep(REFUSED_FOR)
         await stand.lift("refuse_binds")
-        load.strike("binds accepted again", LINK_BOUND)
+        load.strike("binds accepted again", REFUSED_BOUND)
 
     keep(await stand.row("link-refused", strike, 2 * each))
 
@@ -59,9 +62,10 @@ async def test_carrier_falls_silent(stand: Stand, keep: Keep, name: str) -> None
     async def strike(load: Load) -> None:
         await load.until(0.2 * each)
         await stand.fault("black_hole", **SILENCES[name])
+        load.unanswered += WINDOW
         load.strike("silent", None)
         await asyncio.sleep(SILENT_FOR)
         await stand.lift("black_hole")
-        load.strike("answers again", LINK_BOUND)
+        load.strike("answers again", SILENCE_BOUND)
 
     keep(await stand.row(name, strike, 2 * each))

@@ -6,12 +6,24 @@ import contextlib
 import json
 import logging
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import structlog
 
 from hermes import logs
+
+
+@pytest.fixture(autouse=True)
+def own_logs() -> Iterator[None]:
+    """Leave no logger behind that writes to a captured stream."""
+    handlers, level = logging.root.handlers[:], logging.root.level
+    yield
+    logging.root.handlers[:] = handlers
+    logging.root.setLevel(level)
+    structlog.reset_defaults()
+    structlog.contextvars.clear_contextvars()
 
 
 def test_a_log_line_masks_numbers_addresses_secrets_and_text(

@@ -133,6 +133,14 @@ def test_process_that_is_unready_for_the_limit_is_replaced() -> None:
     assert port.phase is PortPhase.WAITING
 
 
+def test_process_that_takes_long_to_be_ready_is_left_alone() -> None:
+    port, _ = Port(replace(TIMES, replace_unhealthy_after_s=6.0)).begin(0.0)
+    port, _ = port.on_spawned(0.0, 71)
+    for step in range(1, 100):
+        port, effects = port.on_probe(2.0 * step, 1, ready=False)
+        assert effects == ()
+
+
 def test_stop_sends_the_stop_signal_then_kills_after_the_timeout() -> None:
     port, effects = up().on_stop(1.0, 60.0)
     assert effects == (Terminate(),)
