@@ -21,7 +21,7 @@ run: $(READY) $(RESTATE) ## start Hermes with everything it needs; Ctrl-C stops 
 
 test: lint $(PEERS) $(RESTATE) ## lint, then every test but the long ones
 	@$(PYTEST) -q -n 2 -m "not chaos and not daemon"
-	@$(PYTEST) -q -m "daemon and not chaos"
+	@$(PYTEST) -q -n 2 --dist loadfile -m "daemon and not chaos"
 
 lint: $(READY) ## format check, ruff, mypy strict, import rules
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && echo "ruff: clean"

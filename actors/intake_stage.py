@@ -27,6 +27,7 @@ from hermes.ports.stream import (
     Delivery,
     PubAck,
     Publication,
+    PublishResult,
     StreamFull,
     StreamMissing,
 )
@@ -150,7 +151,7 @@ class IntakeStage(StageActor):
     async def publish(self, go: Sequence[tuple[Delivery, Message, Taken]]) -> list[str]:
         """Put jobs on the belt and note where they lie; give what may be acknowledged."""
         publications = [self.publication(message, taken) for _, message, taken in go]
-        results = await self.belt.publish_batch(publications) if go else []
+        results = await self.put(publications) if go else []
         crash.at("after_jobs", len(publications))
         places: list[JobPlace] = []
         parkings: list[Parking] = []
@@ -165,8 +166,6 @@ class IntakeStage(StageActor):
                     reason = Reason("carrier_full", str(result))
                     parkings.append(Parking(message=message.id, reason=reason, after_s=FULL_WAIT))
                     done.append(delivery.reply)
-                case StreamMissing():
-                    await ensure_belt(self.belt, self.wiring, self.carriers, self.log)
                 case _:
                     self.log.warning("job.not_published", reason=str(result))
         self.places += places
@@ -175,6 +174,17 @@ class IntakeStage(StageActor):
         self.taken += len(places)
         self.parked += len(parkings)
         return done
+
+    async def put(self, publications: Sequence[Publication]) -> list[PublishResult]:
+        """Publish; what finds no stream goes again once it is made: INTAKE may be gone too."""
+        results = list(await self.belt.publish_batch(publications))
+        missing = [i for i, result in enumerate(results) if isinstance(result, StreamMissing)]
+        if missing:
+            await ensure_belt(self.belt, self.wiring, self.carriers, self.log)
+            again = await self.belt.publish_batch([publications[i] for i in missing])
+            for i, result in zip(missing, again, strict=True):
+                results[i] = result
+        return results
 
     async def record_forever(self) -> None:
         """Note where jobs lie, ten times a second: one that is not noted is published again."""

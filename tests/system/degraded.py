@@ -42,7 +42,7 @@ Row = Callable[[Stand, Load, Outage], Coroutine[Any, Any, None]]
 async def away(stand: Stand, outage: Outage) -> Span:
     """Take a store away for a while; receipts held back before arrive while it is away."""
     stand.control("POST", "/faults/pause_receipts")
-    await asyncio.sleep(0.7)
+    await asyncio.sleep(0.4)
     with stand.outside.without(outage.store, outage.how):
         down = WALL()
         await asyncio.sleep(outage.seconds / 8)

@@ -142,7 +142,7 @@ class Inside:
         return {row.split('"')[1]: float(row.rsplit(" ", 1)[1]) for row in rows}
 
 
-async def until(what: str, condition: Callable[[], Any], within_s: float = 30.0) -> None:
+async def until(what: str, condition: Callable[[], Any], within_s: float = 90.0) -> None:
     """Wait until a condition holds."""
     deadline = time() + within_s
     while True:

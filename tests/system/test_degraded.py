@@ -28,12 +28,12 @@ from tests.system.outside import How, running_outside
 pytestmark = pytest.mark.daemon
 
 STOPPED = {"postgres": 4.0, "valkey": 3.0, "nats": 3.0}
-PAUSED = 2.5
+PAUSED = 2.0
 WINDOW = 10
 WITHIN = 60.0
 # what the sweeper fails to hand over would wait for the end of its lease, 30 s
 RECOVERED = 28.0
-QUEUED = 300
+QUEUED = 200
 SILENT = 1.5
 STAGE = "root/main/mesh/sim/stage"
 ENVIRONMENT = {**SCALED, "HERMES_SMPP__ENQUIRE_EVERY": "0.5"}
