@@ -10,7 +10,7 @@ import msgspec
 import psycopg
 from rich.console import Console
 
-from bench.machine import commit, this_machine, utc_now
+from bench.machine import commit, this_machine, utc_now, wait_until_quiet
 from bench.processes import ProcessGone
 from bench.progress import Progress
 from bench.report import Report, Row, save
@@ -43,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> int:
     with Progress() as progress:
         count = arguments.count or (1_000 if arguments.quick else 10_000)
         options = Options(count, arguments.connections, arguments.quick, progress)
-        rows = tuple(run(row_id, options) for row_id in ids)
+        rows = tuple(run(row_id, options, arguments.quiet) for row_id in ids)
     report = Report(
         commit=name,
         is_dirty=is_dirty,
@@ -63,10 +63,12 @@ def main(words: Sequence[str] | None = None) -> int:
     return int(any(row.is_void for row in rows))
 
 
-def run(row_id: str, options: Options) -> Row:
-    """Measure one row; a failure makes it void."""
+def run(row_id: str, options: Options, quiet_within_s: float) -> Row:
+    """Measure one row, first waiting so long for a quiet machine; a failure makes it void."""
     title, measure = ROWS[row_id]
     options.progress.begin(f"row {row_id}: {title}")
+    if quiet_within_s:
+        wait_until_quiet(quiet_within_s, options.progress.say)
     try:
         return measure(options)
     except FAILURES as error:
@@ -106,6 +108,13 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--count", type=int, metavar="N", help="messages in rows 1, 2, 5 (10000)")
     made.add_argument(
         "--connections", type=int, metavar="N", default=40, help="HTTP connections (40)"
+    )
+    made.add_argument(
+        "--quiet",
+        type=float,
+        metavar="S",
+        default=0.0,
+        help="wait up to S seconds before each row for other work on the machine to end",
     )
     made.add_argument("--no-save", action="store_true", help="store nothing under bench/results/")
     return made

@@ -7,12 +7,18 @@ import platform
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 from bench.report import Machine
+from hermes.testing.daemon_process import pause
 
 ROOT = Path(__file__).resolve().parent.parent
 TICKS = os.sysconf("SC_CLK_TCK")
+QUIET_CORES: Final = 0.3
+"""Other work on the machine above this makes rates too low to be judged."""
+LOOK_S: Final = 3.0
 
 
 def this_machine() -> Machine:
@@ -75,3 +81,17 @@ def machine_seconds() -> tuple[float, float]:
     first = Path("/proc/stat").read_text().splitlines()[0].split()[1:9]
     user, nice, system, _idle, _iowait, irq, softirq, stolen = (int(n) / TICKS for n in first)
     return user + nice + system + irq + softirq, stolen
+
+
+def wait_until_quiet(within_s: float, say: Callable[[str], None]) -> bool:
+    """Wait for a machine that does little else; False when it did not come within that time."""
+    ends = time.monotonic() + within_s
+    while True:
+        before, _ = machine_seconds()
+        pause(LOOK_S)
+        cores = (machine_seconds()[0] - before) / LOOK_S
+        if cores <= QUIET_CORES:
+            return True
+        if time.monotonic() > ends:
+            return False
+        say(f"waiting for a quiet machine: others use {cores:.2f} cores")

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from bench.machine import QUIET_CORES
 from bench.processes import OTHERS, hermes_sum, in_order
 from bench.report import Figure, Report, Row
 
@@ -16,7 +17,7 @@ PEERS = (
     "one bind at 50 ms: Kannel 174/s, Jasmin 18/s; Jasmin 220-310 MB."
 )
 
-QUIET = 0.3
+SIGNS = {"higher": "≥", "lower": "≤"}
 NOISY = (
     "The machine was busy with other work: rates are too low, and CPU per message is too high, "
     "because what comes slowly goes in smaller batches."
@@ -44,7 +45,7 @@ def show(report: Report, console: Console) -> None:
         if row.method:
             console.print(f"{row.id}  {row.method}", markup=False, style="dim")
     console.print(PEERS, style="dim")
-    if any(row.around is not None and row.around.others_cores > QUIET for row in report.rows):
+    if any(is_noisy(row) for row in report.rows):
         console.print(NOISY, style="yellow")
 
 
@@ -67,21 +68,25 @@ def figures_table(rows: Sequence[Row]) -> Table:
         for error in row.errors:
             table.add_row("", f"[red]{escape(error)}[/red]", "", "", "", "[red]VOID[/red]")
         for figure in row.figures:
-            table.add_row("", f"  {figure.name}", *cells_of(figure, is_void=row.is_void))
+            table.add_row("", f"  {figure.name}", *cells_of(figure, row))
         table.add_section()
     return table
 
 
-def cells_of(figure: Figure, *, is_void: bool) -> tuple[str, str, str, str]:
+def cells_of(figure: Figure, row: Row) -> tuple[str, str, str, str]:
     """Give value, unit, bar and verdict of a figure."""
-    bar = (
-        "" if figure.bar is None else f"{'≥' if figure.better == 'higher' else '≤'} {figure.bar:g}"
-    )
-    verdict = {None: "", True: "[green]met[/green]", False: "[yellow]missed[/yellow]"}
+    bar = "" if figure.bar is None else f"{SIGNS[figure.better]} {figure.bar:g}"
     text = number(figure.value)
-    if is_void:
+    if row.is_void:
         return f"[strike]{text}[/strike]", figure.unit, bar, ""
+    missed = "[dim]missed, machine busy[/dim]" if is_noisy(row) else "[yellow]missed[/yellow]"
+    verdict = {None: "", True: "[green]met[/green]", False: missed}
     return text, figure.unit, bar, verdict[figure.is_met]
+
+
+def is_noisy(row: Row) -> bool:
+    """Say whether other work took so much of the machine that bars cannot be judged."""
+    return row.around is not None and row.around.others_cores > QUIET_CORES
 
 
 def noise_of(row: Row) -> str:
