@@ -32,11 +32,13 @@ async def test_kill(stand: Stand, keep: Keep, kind: str) -> None:
     instants = [i * each + chance.uniform(0.1, 0.5) * each for i in range(INSTANTS)]
 
     async def strike(load: Load) -> None:
+        killed: set[int] = set()
         for instant in instants:
-            pid = await find(stand, victim)
+            pid = await find(stand, victim, killed)
             await load.until(instant)
             os.kill(pid, signal.SIGKILL)
             load.strike(kind)
+            killed.add(pid)
             stand.ends.note(victim.limit, time.monotonic())
 
     keep(await stand.row(kind, strike, INSTANTS * each))
@@ -54,9 +56,14 @@ async def allow(stand: Stand, victim: Victim) -> None:
     await stand.wait_well()
 
 
-async def find(stand: Stand, victim: Victim) -> int:
-    """Give the pid of a victim that is up. Raises TimeoutError."""
+async def find(stand: Stand, victim: Victim, killed: set[int]) -> int:
+    """Give the pid of a victim that is up again; the tree may still name the one that was killed.
+
+    Raises TimeoutError.
+    """
     async with asyncio.timeout(FOUND_WITHIN):
-        while (pid := await asyncio.to_thread(pid_of, stand.daemon, victim)) is None:
+        while True:
+            pid = await asyncio.to_thread(pid_of, stand.daemon, victim)
+            if pid is not None and pid not in killed:
+                return pid
             await asyncio.sleep(0.1)
-        return pid
