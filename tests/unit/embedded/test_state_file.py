@@ -61,7 +61,7 @@ def _record(
 
 POLITE = "echo up; read line"
 STUBBORN = "trap '' TERM INT; echo up; read line"
-ONLY_INT = "trap '' TERM; trap 'exit 7' INT; echo up; while :; do read line || exit 9; done"
+ONLY_USR1 = "trap '' TERM; trap 'exit 7' USR1; echo up; while :; do read line || exit 9; done"
 
 
 def test_empty_state_has_nothing(file: StateFile) -> None:
@@ -128,9 +128,9 @@ def test_pid_with_another_start_time_is_another_process(shells: list[Shell]) -> 
 
 
 def test_orphans_get_their_own_stop_signal(file: StateFile, shells: list[Shell]) -> None:
-    first, second = _shell(shells, POLITE), _shell(shells, ONLY_INT)
+    first, second = _shell(shells, POLITE), _shell(shells, ONLY_USR1)
     file.record(_record("nats", first.pid))
-    file.record(_record("postgres", second.pid, stop=signal.SIGINT))
+    file.record(_record("postgres", second.pid, stop=signal.SIGUSR1))
     said: list[str] = []
     assert stop_orphans(file, said.append) == (
         StoppedOrphan("nats", first.pid, killed=False),
