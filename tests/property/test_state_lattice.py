@@ -146,6 +146,16 @@ def test_order_repeats_and_batches_do_not_count(
         assert _stateful(attempt) == _stateful(other_attempts[key])
 
 
+def test_bad_news_corrects_a_cascade_won_by_sending_however_it_is_batched() -> None:
+    told = [
+        _event(step=1, n=0, kind=kind, segment=None, segments=1, minute=0, reason=None, name=None)
+        for kind in ("sent", "undelivered")
+    ]
+    for cuts in ([], [1]):
+        row, _ = _told(_rows("delivered,sent", "processing", 1), told, cuts)
+        assert row.state == "undelivered"
+
+
 @EXAMPLES
 @given(data=st.data(), success=st.sampled_from(("delivered", "sent")))
 def test_clocks_of_one_segment_end_the_same_in_any_order(data: st.DataObject, success: str) -> None:
