@@ -8,7 +8,7 @@ READY := $(VENV)/.ready
 RESTATE := .hermes/restate/node_modules/@restatedev
 PEERS := .hermes/peers/node_modules/smpp
 ARCH := $(shell uname -m | sed 's/x86_64/x64/; s/aarch64/arm64/')
-NPM_FLAGS := --ignore-scripts --no-audit --no-fund --no-save --loglevel=error
+NPM_FLAGS := --ignore-scripts --no-audit --no-fund --no-save --no-update-notifier --loglevel=error
 PYTEST := $(BIN)/python -m pytest
 
 .PHONY: help run test lint fmt chaos bench lock
