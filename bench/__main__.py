@@ -18,6 +18,7 @@ from bench.row_accept import accept_batches, accept_only
 from bench.row_end_to_end import end_to_end
 from bench.row_one_bind import CASES, one_bind
 from bench.row_preloaded import preloaded
+from bench.row_receipts import receipts_beside_submits
 from bench.row_start import start_and_memory
 from bench.stand import Options, Stalled
 from bench.table import show
@@ -30,6 +31,7 @@ ROWS: Mapping[str, tuple[str, Callable[[Options], Row]]] = {
     "4": ("start, memory, idling", start_and_memory),
     "5": ("accept only", accept_only),
     "5b": ("accept only, batches of 100", accept_batches),
+    "6": ("submits and receipts together", receipts_beside_submits),
 }
 FAILURES = (DidNotStart, Stalled, ProcessGone, OSError, ValueError, psycopg.Error, TimeoutError)
 
@@ -105,7 +107,7 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rows", metavar="1,3", help="only these rows")
     made.add_argument("--quick", action="store_true", help="a tenth of the messages")
     made.add_argument("--json", action="store_true", help="JSON on stdout instead of the table")
-    made.add_argument("--count", type=int, metavar="N", help="messages in rows 1, 2, 5 (10000)")
+    made.add_argument("--count", type=int, metavar="N", help="messages in rows 1, 2, 5, 6 (10000)")
     made.add_argument(
         "--connections", type=int, metavar="N", default=40, help="HTTP connections (40)"
     )

@@ -7,7 +7,7 @@ import subprocess
 import sys
 import urllib.request
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -115,12 +115,16 @@ class SimulatedCarrier:
                 self.process.stdout.close()
             self.process = None
 
-    def max_in_flight(self) -> int:
-        """Give the most submits a session has had unanswered. Raises OSError."""
+    def sessions(self) -> Sequence[Mapping[str, Any]]:
+        """Give the sessions there are. Raises OSError."""
         url = f"http://127.0.0.1:{self.control_port}/stats"
         with urllib.request.urlopen(url, timeout=5) as answer:
             stats: dict[str, Any] = msgspec.json.decode(answer.read())
-        return max((int(session["max_in_flight"]) for session in stats["sessions"]), default=0)
+        return [session for session in stats["sessions"] if session["mode"]]
+
+    def max_in_flight(self) -> int:
+        """Give the most submits a session has had unanswered. Raises OSError."""
+        return max((int(session["max_in_flight"]) for session in self.sessions()), default=0)
 
     def accepted(self) -> list[Submit]:
         """Read the submits that were accepted, in order."""

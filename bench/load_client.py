@@ -1,6 +1,7 @@
 """A cheap HTTP/1.1 load client, run as a process of its own: `python -m bench.load_client`.
 
-Closed loop: each keep-alive connection posts its next message when the last one is answered. It
+Closed loop: each keep-alive connection posts its next message when the last one is answered. With
+a rate, open loop: message n is due at `began` + n / rate, whatever became of the others. The client
 writes raw requests and reads no more of an answer than status and length, because a client that
 costs more than the server measures itself.
 """
@@ -50,8 +51,9 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
 class Load:
     """The shared state of all connections."""
 
-    def __init__(self, head: bytes, count: int, batch: int) -> None:
-        self.head, self.batch = head, batch
+    def __init__(self, head: bytes, count: int, batch: int, rate: float = 0.0) -> None:
+        self.head, self.batch, self.rate = head, batch, rate
+        self.idle: list[Connection] = []
         self.numbers: Iterator[int] = iter(range(count // batch))
         self.left = count // batch
         self.latencies: list[float] = []
@@ -59,6 +61,23 @@ class Load:
         self.failed: dict[str, int] = {}
         self.open = 0
         self.done = asyncio.Event()
+
+    def free(self, connection: Connection) -> None:
+        """A connection has its answer."""
+        if self.rate:
+            self.idle.append(connection)
+        else:
+            connection.post_next()
+
+    async def pace(self) -> None:
+        """Post each message on an idle connection as soon after it is due as there is one."""
+        loop = asyncio.get_running_loop()
+        began = loop.time()
+        for number in range(self.left):
+            await asyncio.sleep(max(0.0, began + number / self.rate - loop.time()))
+            while not self.idle:
+                await asyncio.sleep(0.001)
+            self.idle.pop().post_next()
 
     def settle(self, failure: str = "") -> None:
         """A message is through, or failed for good."""
@@ -124,7 +143,7 @@ class Connection(asyncio.Protocol):
             return
         else:
             self.load.settle(f"HTTP {status}")
-        self.post_next()
+        self.load.free(self)
 
     def connection_lost(self, _exc: Exception | None) -> None:
         """What is unanswered failed; the other connections post the rest while there are any."""
@@ -153,6 +172,11 @@ def destination_of(number: int) -> str:
     return f"{FIRST_NUMBER + number}0"
 
 
+def number_at(destination: str) -> int:
+    """Give the number of the message that went to a destination."""
+    return int(destination) // 10 - FIRST_NUMBER
+
+
 def retry_after(head: bytes) -> float:
     """Give the seconds to wait that an answer names, else 1."""
     at = head.find(b"retry-after:")
@@ -171,10 +195,12 @@ def head_of(host: str, port: int, key: str, batch: int) -> bytes:
     ).encode()
 
 
-async def run(host: str, port: int, count: int, connections: int, batch: int) -> LoadResult:
+async def run(
+    host: str, port: int, count: int, connections: int, batch: int, rate: float
+) -> LoadResult:
     """Post `count` messages over `connections` connections, `batch` in each request."""
     loop = asyncio.get_running_loop()
-    load = Load(head_of(host, port, os.environ[KEY_VARIABLE], batch), count, batch)
+    load = Load(head_of(host, port, os.environ[KEY_VARIABLE], batch), count, batch, rate)
     opened = [
         (await loop.create_connection(lambda: Connection(load), host, port))[1]
         for _ in range(connections)
@@ -182,7 +208,9 @@ async def run(host: str, port: int, count: int, connections: int, batch: int) ->
     cpu = time.process_time()
     began = time.time()
     for connection in opened:
-        connection.post_next()
+        load.free(connection)
+    if rate:
+        await load.pace()
     await load.done.wait()
     ended = time.time()
     cpu = time.process_time() - cpu
@@ -210,8 +238,9 @@ def main() -> None:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--connections", type=int, default=40)
     parser.add_argument("--batch", type=int, default=1)
+    parser.add_argument("--rate", type=float, default=0.0)
     a = parser.parse_args()
-    result = uvloop.run(run(a.host, a.port, a.count, a.connections, a.batch))
+    result = uvloop.run(run(a.host, a.port, a.count, a.connections, a.batch, a.rate))
     sys.stdout.buffer.write(msgspec.json.encode(result))
 
 

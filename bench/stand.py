@@ -47,6 +47,7 @@ class Options:
     is_quick: bool
     progress: Progress
     batch: int = 1
+    rate: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,12 @@ class Stand:
     def start_carrier(self) -> None:
         """Let the bind find its carrier."""
         self.processes.add(SIMULATOR, self.carrier.start())
+
+    def wait_bound(self) -> None:
+        """Wait until the bind is up. Raises Stalled."""
+        self.wait(
+            "bound", lambda: len(self.carrier.sessions()), lambda: bool(self.carrier.sessions())
+        )
 
     def start_load(self, options: Options) -> Load:
         """Start the client."""
@@ -170,6 +177,7 @@ class Load:
         port = str(daemon.wiring["http_port"])
         words = ["--port", port, "--count", str(options.count)]
         words += ["--connections", str(options.connections), "--batch", str(options.batch)]
+        words += ["--rate", str(options.rate)]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.load_client", *words],
             stdout=subprocess.PIPE,
