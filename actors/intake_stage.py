@@ -9,6 +9,7 @@ from typing import Any
 from uuid import uuid4
 
 from actors.event_sink import EventSink
+from actors.publish_held import publish_again, with_error
 from actors.stage_actor import StageActor
 from actors.stores import admin_of, dead_letters_of, ensure_belt, open_belt, open_ledger, timing
 from hermes import crash
@@ -178,12 +179,9 @@ class IntakeStage(StageActor):
     async def put(self, publications: Sequence[Publication]) -> list[PublishResult]:
         """Publish; what finds no stream goes again once it is made: INTAKE may be gone too."""
         results = list(await self.belt.publish_batch(publications))
-        missing = [i for i, result in enumerate(results) if isinstance(result, StreamMissing)]
-        if missing:
+        if with_error(results, StreamMissing):
             await ensure_belt(self.belt, self.wiring, self.carriers, self.log)
-            again = await self.belt.publish_batch([publications[i] for i in missing])
-            for i, result in zip(missing, again, strict=True):
-                results[i] = result
+            await publish_again(self.belt, publications, results, StreamMissing)
         return results
 
     async def record_forever(self) -> None:

@@ -20,12 +20,7 @@ def end_to_end(options: Options) -> Row:
     with stand_of(CarrierPlan(), options.progress) as stand:
         stand.start_carrier()
         watch = Stopwatch(stand.processes)
-        load = stand.start_load(options)
-        try:
-            stand.wait_final("delivered", options.count, load)
-            result = load.result()
-        finally:
-            load.kill()
+        result = stand.post_until("delivered", options)
         measured = watch.stop(result)
         ended = stand.ledger.last("delivered")
         parked = stand.ledger.number(PARKED)

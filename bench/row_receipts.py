@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from bench.carrier import CarrierPlan, Submit
-from bench.load_client import number_at
+from bench.load_client import number_at, percentile
 from bench.processes import hermes_sum
-from bench.report import Figure, Row
-from bench.stand import Measured, Options, Stopwatch, stand_of
+from bench.report import Figure, Row, Surroundings
+from bench.stand import Options, Stopwatch, stand_of
 
 RATE = 500.0
 TITLE = "Submits and receipts on one bind, 500/s each"
@@ -25,13 +25,13 @@ class Paced:
     """One run: delays in ms, sorted."""
 
     delays: Sequence[float]
-    measured: Measured
+    around: Surroundings
     cpu: dict[str, float]
     errors: Sequence[str]
 
     def percentile(self, share: float) -> float:
         """Give the delay that `share` of the messages stay below, in ms."""
-        return self.delays[min(int(len(self.delays) * share), len(self.delays) - 1)]
+        return percentile(self.delays, share)
 
 
 def receipts_beside_submits(options: Options) -> Row:
@@ -59,7 +59,7 @@ def receipts_beside_submits(options: Options) -> Row:
         method=METHOD.format(n=options.count),
         figures=figures,
         cpu_ms=both.cpu,
-        around=both.measured.around,
+        around=both.around,
         errors=(*alone.errors, *both.errors),
     )
 
@@ -71,16 +71,11 @@ def run(options: Options, *, has_receipts: bool) -> Paced:
         stand.start_carrier()
         stand.wait_bound()
         watch = Stopwatch(stand.processes)
-        load = stand.start_load(options)
-        try:
-            stand.wait_final(final, options.count, load)
-            result = load.result()
-        finally:
-            load.kill()
+        result = stand.post_until(final, options)
         measured = watch.stop(result)
         errors = stand.faults(result, final)
         delays = delays_ms(stand.carrier.accepted(), result.began, options.rate)
-    return Paced(delays, measured, measured.cpu_ms(result.accepted, result), errors)
+    return Paced(delays, measured.around, measured.cpu_ms(result.accepted, result), errors)
 
 
 def delays_ms(submits: Sequence[Submit], began: float, rate: float) -> list[float]:

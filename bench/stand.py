@@ -108,9 +108,7 @@ class Stand:
 
     def wait_bound(self) -> None:
         """Wait until the bind is up. Raises Stalled."""
-        self.wait(
-            "bound", lambda: len(self.carrier.sessions()), lambda: bool(self.carrier.sessions())
-        )
+        self.wait("bound", lambda: 0, lambda: bool(self.carrier.sessions()))
 
     def start_load(self, options: Options) -> Load:
         """Start the client."""
@@ -121,6 +119,15 @@ class Stand:
         load = self.start_load(options)
         try:
             self.wait("accepted", lambda: sum(self.ledger.by_state().values()), load.is_over)
+            return load.result()
+        finally:
+            load.kill()
+
+    def post_until(self, state: str, options: Options) -> LoadResult:
+        """Post all messages and wait until each is in a state. Raises Stalled, OSError."""
+        load = self.start_load(options)
+        try:
+            self.wait_final(state, options.count, load)
             return load.result()
         finally:
             load.kill()

@@ -109,9 +109,9 @@ def fold(
 def message_after(row: MessageRow, attempts: Sequence[Attempt], rules: Rules) -> MessageRow:
     """Give a message as its attempts leave it.
 
-    The last step speaks for a plan of one step. In a cascade any step may win, and one
-    whose success is `sent` speaks from its first segment sent, so that bad news corrects the win
-    it was; that none won is for the engine to say, unless no engine ever started.
+    The last step speaks for a plan of one step. In a cascade any step may win, and one whose
+    success is `sent` speaks from its first segment sent, so that bad news corrects the win it was;
+    that none won is for the engine to say, unless no engine ever started.
     """
     if not attempts:
         return row
@@ -127,10 +127,9 @@ def message_after(row: MessageRow, attempts: Sequence[Attempt], rules: Rules) ->
     speaking = max(outcomes)
     if not row.is_direct:
         won = [(word, step) for step, (_, word) in outcomes.items() if word in WON]
-        sending = [step for step in outcomes if _wins_by_sending(row, steps[step], rules)]
         if won:
             speaking = min(won)[1]
-        elif sending:
+        elif sending := [step for step in outcomes if _wins_by_sending(row, steps[step], rules)]:
             speaking = sending[0]
         elif row.state != "accepted":
             return row
