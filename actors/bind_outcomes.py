@@ -7,13 +7,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
-from actors.bind_job import HeldJob
+from actors.bind_job import HeldJob, Part
 from actors.dead_letter_sink import DeadLetterSink
 from actors.event_sink import EventSink
 from hermes import crash
 from hermes.core.carrier import Carrier
-from hermes.core.claim import ACCEPTED, NEW, REFUSED, WRITTEN, Claim
+from hermes.core.claim import ACCEPTED, DEFERRED, REFUSED, UNCERTAIN
 from hermes.core.errors import StoreUnavailable
 from hermes.core.event import Event
 from hermes.core.ids import split_attempt_id
@@ -25,7 +26,7 @@ from hermes.ports.claims import Claims, Leases
 from hermes.ports.link import NoResponse, SubmitResult
 from hermes.ports.receipt_store import Accepted, OrphanMatch, ReceiptStore, Settlement, Target
 from hermes.ports.stream import Acknowledger
-from hermes.smpp.status import StatusClass, StatusRule, classify, overrides_of, status_name
+from hermes.smpp.status import StatusClass, classify, overrides_of, status_name
 from hermes.smpp.submit import destination_of, sender_of
 
 KEEP_CLAIM = timedelta(hours=24)
@@ -53,7 +54,7 @@ class Outside:
 class Result:
     """How one submit ended: an answer, or the error that left it open, or refused before it."""
 
-    held: HeldJob
+    part: Part
     answer: SubmitResult | None
     error: Exception | None
     at: datetime
@@ -97,7 +98,7 @@ class Outcomes:
             self.came.clear()
             batch = tuple(self.results)
             self.results.clear()
-            self.orphans += await self.remember([s for r in batch for s in self.settlement(r)])
+            self.orphans += await self.remember([self.settlement(r) for r in batch])
             crash.at("after_correlation", len(batch))
             self.unsettled -= len(batch)
             self.settled.append(batch)
@@ -124,7 +125,18 @@ class Outcomes:
         for event in events:
             self.out.metrics.messages.labels("sms", self.carrier.id, event.kind).inc()
         crash.at("before_ack", len(batch))
-        await self.ack([result.held for result in batch])
+        await self.ack(self.told(batch))
+
+    @staticmethod
+    def told(batch: list[Result]) -> list[HeldJob]:
+        """Give the jobs of which everything is told by now."""
+        done: list[HeldJob] = []
+        for result in batch:
+            held = result.part.held
+            held.untold -= 1
+            if held.untold == 0:
+                done.append(held)
+        return done
 
     async def remember(self, settlements: list[Settlement]) -> list[OrphanMatch]:
         """Write outcomes and ids into memory, trying again while it is away."""
@@ -137,27 +149,30 @@ class Outcomes:
             self.out.sink.is_refused = False
         return []
 
-    def settlement(self, result: Result) -> list[Settlement]:
-        """Give what the claim keeps of a result; an open outcome leaves it `written`."""
-        held, answer = result.held, result.answer
+    def settlement(self, result: Result) -> Settlement:
+        """Give what the claim keeps of a result."""
+        part, answer = result.part, result.answer
+        job, total = part.held.job, part.held.total
         if answer is None and result.refused is None:
-            return []
+            return Settlement(job.attempt, part.index, UNCERTAIN)
         if answer is None or answer.status != 0:
             reason = self.reason_of(result)
-            return [Settlement(held.attempt, 0, REFUSED, f"{reason.code} {reason.text}")]
-        sender, _ = sender_of(held.job.sender, self.carrier)
+            word = DEFERRED if answer is not None and self.may_retry(result) else REFUSED
+            return Settlement(job.attempt, part.index, word, f"{reason.code} {reason.text}")
+        sender, _ = sender_of(job.sender, self.carrier)
         target = Target(
             answer.message_id,
             sender,
-            destination_of(held.job.to, self.carrier),
-            held.attempt,
-            held.job.tenant,
-            success=held.job.success,
+            destination_of(job.to, self.carrier),
+            job.attempt,
+            job.tenant,
+            part.index,
+            total,
+            job.success,
         )
-        left = held.job.expires_at + KEEP_CLAIM - result.at
-        ttl = max(3600, int(left.total_seconds()))
+        ttl = max(3600, int((job.expires_at + KEEP_CLAIM - result.at).total_seconds()))
         outcome = ACCEPTED + answer.message_id
-        return [Settlement(held.attempt, 0, outcome, accepted=Accepted(target, ttl))]
+        return Settlement(job.attempt, part.index, outcome, accepted=Accepted(target, ttl))
 
     def reason_of(self, result: Result) -> Reason:
         """Give why a submit was refused or is open."""
@@ -172,27 +187,37 @@ class Outcomes:
 
     def event_of(self, result: Result) -> Event:
         """Give the event of a result."""
-        held, answer, at = result.held, result.answer, result.at
-        tell = self.witness.tell
+        part, answer, at = result.part, result.answer, result.at
+        held = part.held
+        tell = partial(
+            self.witness.tell, held.attempt, at=at, segment=part.index, segments=held.total
+        )
         if result.refused is not None:
-            return tell(held.attempt, "failed", at, segment=0, reason=result.refused)
+            return tell(kind="failed", reason=result.refused)
         reason = self.reason_of(result)
         if answer is None:
-            return tell(held.attempt, "uncertain", at, segment=0, reason=reason)
+            return tell(kind="uncertain", reason=reason)
         if answer.status == 0:
             self.accepted_count += 1
-            name = answer.message_id or None
-            return tell(held.attempt, "sent", at, segment=0, carrier_message_id=name)
-        rule = classify(answer.status, self.overrides)
-        if may_retry(held, rule):
-            retry_at = at + timedelta(seconds=rule.delay or DEFAULT_RETRY)
-            return tell(held.attempt, "deferred", at, segment=0, reason=reason, retry_at=retry_at)
-        return tell(held.attempt, "failed", at, segment=0, reason=reason)
+            return tell(kind="sent", carrier_message_id=answer.message_id or None)
+        if self.may_retry(result):
+            delay = classify(answer.status, self.overrides).delay or DEFAULT_RETRY
+            return tell(kind="deferred", reason=reason, retry_at=at + timedelta(seconds=delay))
+        return tell(kind="failed", reason=reason)
+
+    def may_retry(self, result: Result) -> bool:
+        """Say whether the ledger clock gives a refused one another try."""
+        assert result.answer is not None
+        rule = classify(result.answer.status, self.overrides)
+        if rule.status_class is StatusClass.CONFIG:
+            return True
+        _, _, n = split_attempt_id(result.part.held.attempt)
+        return rule.status_class is StatusClass.RETRY and n < rule.retries
 
     def event_of_orphan(self, orphan: OrphanMatch) -> Event:
         """Give the event of a receipt that came before its response."""
         note = ReceiptNote.parse(orphan.inbound)
-        return receipt_event(self.witness, orphan.target, note, self.out.clock())
+        return receipt_event(self.witness, self.carrier, orphan.target, note, self.out.clock())
 
     async def ack(self, done: Sequence[HeldJob]) -> None:
         """Acknowledge and let go; an ack that is lost comes back and meets its claim."""
@@ -204,27 +229,17 @@ class Outcomes:
             self.out.sink.last_error = str(error)
 
 
-def may_retry(held: HeldJob, rule: StatusRule) -> bool:
-    """Say whether the ledger clock gives this one another try."""
-    if rule.status_class is StatusClass.CONFIG:
-        return True
-    _, _, n = split_attempt_id(held.attempt)
-    return rule.status_class is StatusClass.RETRY and n < rule.retries
-
-
-def settled_of(claim: Claim) -> list[int]:
-    """Give the indices of the segments that have an outcome."""
-    return [i for i, s in enumerate(claim.segments) if s not in (NEW, WRITTEN)]
-
-
-def receipt_event(witness: Witness, target: Target, note: ReceiptNote, at: datetime) -> Event:
-    """Give the event a receipt makes of the segment it belongs to."""
+def receipt_event(
+    witness: Witness, carrier: Carrier | None, target: Target, note: ReceiptNote, at: datetime
+) -> Event:
+    """Give the event a receipt makes of its segment, or of all where the carrier sends just one."""
+    is_only_one = carrier is not None and carrier.receipts in ("first", "last")
     kind = kind_of_receipt(note.stat)
     return witness.tell(
         target.attempt,
         kind,
         at,
-        segment=target.segment,
+        segment=None if is_only_one else target.segment,
         segments=target.segments,
         detail=note.stat if kind == "enroute" else "",
         reason=Reason(note.stat.lower() or "receipt", f"err {note.err}" if note.err else ""),

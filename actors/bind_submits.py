@@ -3,32 +3,23 @@
 from __future__ import annotations
 
 import asyncio
-import itertools
 from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from actors.bind_job import HeldJob
-from actors.bind_outcomes import (
-    KEEP_CLAIM,
-    RETRY_EVERY,
-    Outcomes,
-    Outside,
-    Result,
-    settled_of,
-)
+from actors.bind_claims import Claiming
+from actors.bind_job import HeldJob, Part
+from actors.bind_outcomes import RETRY_EVERY, Outcomes, Outside, Result
 from actors.contract_rate import Unlimited
-from actors.dead_letter_kinds import of_claim
 from hermes import crash
 from hermes.core.carrier import Carrier
-from hermes.core.claim import ACCEPTED, REFUSED, Act, Claim, may_be_lost, next_act
+from hermes.core.claim import NEW
 from hermes.core.errors import StoreUnavailable, Unreadable
-from hermes.core.event import Event
-from hermes.core.job import decode_job
+from hermes.core.job import Job, decode_job
 from hermes.core.ready import ReadyQueue
 from hermes.core.units import Reason
 from hermes.core.witness import Witness
-from hermes.ports.claims import ClaimRequest, claim_key
+from hermes.ports.claims import Settled
 from hermes.ports.link import Link, Lost, NoResponse, NotSent, SubmitResult, WirePdu
 from hermes.ports.stream import Delivery
 from hermes.smpp.pacing import Pacing
@@ -47,19 +38,20 @@ class Submits:
     def __init__(
         self, carrier: Carrier, witness: Witness, me: str, outside: Outside, pacing: Pacing
     ) -> None:
-        self.carrier, self.witness, self.me, self.out = carrier, witness, me, outside
+        self.carrier, self.me, self.out = carrier, me, outside
         self.pacing = pacing
+        self.claims = Claiming(carrier, witness, me, outside)
         self.contract = Unlimited()
-        self.ready: ReadyQueue[HeldJob] = ReadyQueue()
+        self.ready: ReadyQueue[Part] = ReadyQueue()
         self.held: dict[str, HeldJob] = {}
-        self.outgoing: deque[HeldJob] = deque()
-        self.late: dict[str, HeldJob] = {}
+        self.outgoing: deque[Part] = deque()
+        self.late: dict[str, Part] = {}
+        self.ending: dict[HeldJob, list[Result]] = {}
         self.outcomes = Outcomes(carrier, witness, outside, self.forget)
         self.outcomes.on_settled = self.wake_up
         self.unread: list[tuple[Delivery, Unreadable]] = []
         self.claiming = 0
         self.in_flight = 0
-        self.references = itertools.count(1)
         self.link: Link | None = None
         self.stopping = False
         self.wake = asyncio.Event()
@@ -79,11 +71,27 @@ class Submits:
             if known is not None:
                 known.reply = delivery.reply
                 continue
-            pair = (job.sender, job.to)
-            held = HeldJob(job, delivery.reply, pair, num_delivered=delivery.num_delivered)
-            self.held[job.attempt] = held
-            self.ready.put(held)
+            self.held[job.attempt] = held = self.held_of(job, delivery)
+            for part in held.parts:
+                self.ready.put(part)
         self.wake.set()
+
+    def held_of(self, job: Job, delivery: Delivery) -> HeldJob:
+        """Make the parts of a job; one that cannot be encoded has a single part that fails."""
+        held = HeldJob(job, delivery.reply, delivery.num_delivered)
+        try:
+            frames = submits_of(job, self.carrier, self.out.clock())
+            if job.only_segments and len(frames) != job.segments:
+                text = f"it was cut into {job.segments} segments before, into {len(frames)} now"
+                raise CannotSend("segments_changed", text)
+        except (CannotSend, TextTooLong, PduError, ValueError) as error:
+            code = error.code if isinstance(error, CannotSend) else "cannot_encode"
+            held.refusal, frames = Reason(code, str(error)), (b"",) * job.segments
+        held.total = len(frames)
+        indices = job.only_segments or range(len(frames))
+        held.parts = [Part(held, index, frames[index]) for index in indices]
+        held.untold = len(held.parts)
+        return held
 
     def wake_up(self) -> None:
         """Look again: credit, jobs or memory changed."""
@@ -95,7 +103,7 @@ class Submits:
 
     @property
     def held_count(self) -> int:
-        """Jobs in hand that are not on the wire."""
+        """Segments in hand that are not on the wire."""
         return len(self.ready) + len(self.outgoing) + self.claiming
 
     # Claim and submit
@@ -137,52 +145,43 @@ class Submits:
         link = self.link
         return link if self.outgoing and link is not None and link.credit > 0 else None
 
-    def submit(self, held: HeldJob, link: Link, now: float) -> None:
-        """Put one job on the wire; what cannot be encoded fails before anything is sent."""
-        reference = next(self.references) & 0xFFFF
-        try:
-            (frame,) = submits_of(held.job, self.carrier, reference, self.out.clock())
-        except (CannotSend, TextTooLong, PduError, ValueError) as error:
-            code = error.code if isinstance(error, CannotSend) else "cannot_encode"
-            self.fail(held, Reason(code, str(error)))
+    def submit(self, part: Part, link: Link, now: float) -> None:
+        """Put one part on the wire; a job that cannot be encoded fails before anything is sent."""
+        if part.held.refusal is not None:
+            part.held.out -= 1
+            self.end_job(Result(part, None, None, self.now(), refused=part.held.refusal))
             return
         self.pacing.on_submit(now)
         self.contract.spend()
         self.in_flight += 1
-        future = link.submit(WirePdu(frame, held.attempt))
+        future = link.submit(WirePdu(part.frame, part.name))
         asyncio.get_running_loop().call_later(WRITTEN, crash.at, "after_write")
-        future.add_done_callback(lambda done: self.on_done(held, done))
+        future.add_done_callback(lambda done: self.on_done(part, done))
 
-    def on_done(self, held: HeldJob, done: asyncio.Future[SubmitResult]) -> None:
+    def on_done(self, part: Part, done: asyncio.Future[SubmitResult]) -> None:
         """A submit has its one outcome."""
         self.in_flight -= 1
+        part.held.out -= 1
         error: BaseException | None = (
             asyncio.CancelledError() if done.cancelled() else done.exception()
         )
         answer = None if error is not None else done.result()
         crash.at("after_resp")
-        if answer is not None and self.on_answer(held, answer):
-            self.wake.set()
-            return
-        if isinstance(error, NotSent):
-            self.ready.put_back([held])
-            self.wake.set()
-            return
-        self.ready.answered(held)
-        failure = error if isinstance(error, Exception) or error is None else Lost("cancelled")
-        if isinstance(failure, NoResponse) and len(self.late) < MOST_LATE:
-            self.late[held.attempt] = held
-        self.outcomes.add(Result(held, answer, failure, self.now()))
+        if isinstance(error, NotSent) or (answer is not None and self.is_throttled(answer)):
+            self.go_back(part)
+        else:
+            failure = error if isinstance(error, Exception) or error is None else Lost("cancelled")
+            if isinstance(failure, NoResponse) and len(self.late) < MOST_LATE:
+                self.late[part.name] = part
+            result = Result(part, answer, failure, self.now())
+            if answer is not None and answer.status == 0:
+                self.accept(result)
+            else:
+                self.end_job(result)
         self.wake.set()
 
-    def on_late(self, attempt: str, answer: SubmitResult) -> None:
-        """An answer came after its timer: it settles what was uncertain."""
-        held = self.late.pop(attempt, None)
-        if held is not None and answer.status == 0:
-            self.outcomes.add(Result(held, answer, None, self.now()))
-
-    def on_answer(self, held: HeldJob, answer: SubmitResult) -> bool:
-        """Teach the pace; true when the job goes back to the head under the same claim."""
+    def is_throttled(self, answer: SubmitResult) -> bool:
+        """Teach the pace; true when the part goes back to the head under the same claim."""
         now = asyncio.get_running_loop().time()
         rule = classify(answer.status, self.outcomes.overrides)
         if rule.status_class is StatusClass.THROTTLE:
@@ -190,201 +189,147 @@ class Submits:
                 self.pacing.on_queue_full(now)
             else:
                 self.pacing.on_throttle(now, answer.latency)
-            self.ready.put_back([held])
             return True
         self.pacing.on_accept(now, answer.latency)
         self.out.metrics.send_seconds.labels(self.carrier.id).observe(answer.latency)
         return False
 
-    def fail(self, held: HeldJob, reason: Reason) -> None:
-        """A job that cannot be sent: nothing was written."""
-        self.ready.answered(held)
-        self.outcomes.add(Result(held, None, None, self.now(), refused=reason))
+    def go_back(self, part: Part) -> None:
+        """A part was not taken: to the head, unless its job ended meanwhile."""
+        held = part.held
+        if held in self.ending:
+            held.forget_parts([part])
+            self.tell_end(held)
+        else:
+            self.ready.put_back([part])
+
+    def accept(self, result: Result) -> None:
+        """A part is with the carrier."""
+        held = result.part.held
+        held.answered += 1
+        self.outcomes.add(result)
+        if held in self.ending:
+            self.tell_end(held)
+        elif held.is_answered:
+            self.ready.free(result.part)
+
+    def end_job(self, result: Result) -> None:
+        """The first part that is not accepted ends its job: what was not written is not sent."""
+        held = result.part.held
+        held.answered += 1
+        if held not in self.ending:
+            self.ending[held] = []
+            self.drop_unsent(held)
+        self.ending[held].append(result)
+        self.tell_end(held)
+
+    def drop_unsent(self, held: HeldJob) -> None:
+        """Take the parts of a job that were not written out of the queues."""
+        waiting = [part for part in self.outgoing if part.held is held]
+        for part in waiting:
+            self.outgoing.remove(part)
+        held.out -= len(waiting)
+        held.forget_parts(waiting + self.ready.remove(held))
+
+    def tell_end(self, held: HeldJob) -> None:
+        """Tell what ended a job once all its parts are answered: the ledger then has the rest."""
+        if held.out == 0:
+            results = self.ending.pop(held)
+            self.ready.free(results[0].part)
+            for result in results:
+                self.outcomes.add(result)
+
+    def on_late(self, name: str, answer: SubmitResult) -> None:
+        """An answer came after its timer: it settles what was uncertain."""
+        part = self.late.pop(name, None)
+        if part is not None and answer.status == 0:
+            part.held.untold += 1
+            self.outcomes.add(Result(part, answer, None, self.now()))
 
     def now(self) -> datetime:
         """The host's time."""
         return self.out.clock()
 
-    async def claim(self, batch: list[HeldJob]) -> None:
-        """Claim a batch for its credit, then act on each by the table of claims."""
-        fresh = [held for held in batch if not held.claimed]
+    async def claim(self, batch: list[Part]) -> None:
+        """Claim a batch for its credit, then act on each job by the table of claims."""
         self.claiming += len(batch)
+        for part in batch:
+            part.held.out += 1
         try:
-            found, unread = await self.ask_claims(fresh)
-            alive = await self.owners_of(found)
+            acted = await self.claims.act(batch)
         except StoreUnavailable as error:
             self.out.sink.refuse(error)
-            self.ready.put_back(batch)
+            self.return_to_head(batch)
             asyncio.get_running_loop().call_later(RETRY_EVERY, self.resume)
             return
         finally:
             self.claiming -= len(batch)
         crash.at("after_claim", len(batch))
-        told: list[Event] = []
-        done: list[HeldJob] = []
-        for held in batch:
-            if held.attempt not in unread:
-                self.act(held, found.get(held.attempt), alive, (told, done))
-        if unread:
-            await self.set_aside([h for h in batch if h.attempt in unread], unread, (told, done))
-        if told or done:
-            await self.out.sink.store(told)
-            await self.outcomes.ack(done)
+        self.outgoing.extend(acted.go)
+        if acted.wait:
+            self.return_to_head(acted.wait)
+            self.wake.set()
+        if acted.later:
+            self.return_to_head(acted.later)
+            asyncio.get_running_loop().call_later(RETRY_EVERY, self.wake_up)
+        for part in acted.dropped:
+            part.held.out -= 1
+            queued = self.ready.remove(part.held)
+            self.ready.put_back([other for other in queued if other in part.held.parts])
+        for held in acted.left + acted.done:
+            self.ready.remove(held)
+            self.ready.free(held.parts[0])
+        for held in acted.left:
+            self.forget(held.attempt)
+        if acted.told or acted.done:
+            await self.out.sink.store(acted.told)
+            await self.outcomes.ack(acted.done)
+
+    def return_to_head(self, parts: list[Part]) -> None:
+        """Put parts that were taken back to the head of the queue."""
+        for part in parts:
+            part.held.out -= 1
+        self.ready.put_back(parts)
 
     def resume(self) -> None:
         """Try again after memory was away."""
         self.out.sink.is_refused = False
         self.wake.set()
 
-    async def set_aside(
-        self,
-        jobs: list[HeldJob],
-        unread: dict[str, Unreadable],
-        out: tuple[list[Event], list[HeldJob]],
-    ) -> None:
-        """End jobs whose claim nobody can read: somebody may have sent them, so uncertain.
-
-        Those whose letter cannot be stored now go back to their place.
-        """
-        told, done = out
-        letters = [
-            of_claim(
-                claim_key(self.carrier.id, held.attempt),
-                held.attempt,
-                str(unread[held.attempt]),
-                self.now(),
-                held.num_delivered,
-            )
-            for held in jobs
-        ]
-        for held, is_stored in zip(jobs, await self.out.dead.store(letters), strict=True):
-            if not is_stored:
-                self.ready.put_back([held])
-                asyncio.get_running_loop().call_later(RETRY_EVERY, self.wake_up)
-                continue
-            self.ready.answered(held)
-            reason = Reason("claim_unreadable", "its claim cannot be read: it may have been sent")
-            told.append(
-                self.witness.tell(held.attempt, "uncertain", self.now(), segment=0, reason=reason)
-            )
-            done.append(held)
-
-    async def ask_claims(
-        self, fresh: list[HeldJob]
-    ) -> tuple[dict[str, Claim], dict[str, Unreadable]]:
-        """Claim what has no claim; give the claims found instead, and those nobody can read."""
-        if not fresh:
-            return {}, {}
-        now = self.now()
-        wanted = [
-            ClaimRequest(
-                held.attempt,
-                1,
-                max(60, int((held.job.expires_at + KEEP_CLAIM - now).total_seconds())),
-            )
-            for held in fresh
-        ]
-        answers = await self.out.claims.claim(self.carrier.id, wanted, self.me)
-        found: dict[str, Claim] = {}
-        unread: dict[str, Unreadable] = {}
-        for held, answer in zip(fresh, answers, strict=True):
-            match answer:
-                case Claim():
-                    found[held.attempt] = answer
-                case Unreadable():
-                    unread[held.attempt] = answer
-                case None:
-                    pass
-        return found, unread
-
-    async def owners_of(self, found: dict[str, Claim]) -> set[str]:
-        """Give the owners that are alive among the claims found."""
-        boots = {claim.boot for claim in found.values()}
-        return await self.out.leases.owners_alive(boots) if boots else set()
-
-    def act(
-        self,
-        held: HeldJob,
-        claim: Claim | None,
-        alive: set[str],
-        out: tuple[list[Event], list[HeldJob]],
-    ) -> None:
-        """Act on one job by what was found."""
-        told, done = out
-        now = self.now()
-        decision = next_act(
-            claim,
-            self.me,
-            owner_alive=claim is not None and claim.boot in alive,
-            now=now,
-            expires_at=held.job.expires_at,
-            claim_lost=not held.claimed
-            and may_be_lost(
-                queued_at=held.job.queued_at,
-                was_out_before=held.num_delivered > 1 or held.job.republished,
-                memory_made_at=self.out.memory_made_at(),
-            ),
-        )
-        if decision in (Act.SUBMIT, Act.GO_ON, Act.RESUME):
-            held.claimed = True
-            self.outgoing.append(held)
-            return
-        self.ready.answered(held)
-        if decision is Act.LEAVE:
-            self.held.pop(held.attempt, None)
-            return
-        done.append(held)
-        told += self.told_of(held, claim, decision, now)
-
-    def told_of(
-        self, held: HeldJob, claim: Claim | None, decision: Act, now: datetime
-    ) -> list[Event]:
-        """Give the events of a decision that ends a job without a submit."""
-        tell, attempt = self.witness.tell, held.attempt
-        match decision:
-            case Act.EXPIRE:
-                reason = Reason("expired", "the validity ended before a submit")
-                return [tell(attempt, "expired", now, reason=reason)]
-            case Act.CANCEL:
-                return [tell(attempt, "cancelled", now, reason=Reason("cancelled"))]
-            case Act.UNCERTAIN:
-                reason = Reason("owner_gone", "its bind went down with the submit open")
-                return [tell(attempt, "uncertain", now, segment=0, reason=reason)]
-            case Act.REPEAT if claim is not None:
-                return [self.repeat(attempt, claim, index, now) for index in settled_of(claim)]
-            case _:
-                return []
-
-    def repeat(self, attempt: str, claim: Claim, index: int, now: datetime) -> Event:
-        """Tell an outcome again that was settled, under the same event id."""
-        outcome = claim.segments[index]
-        if outcome == REFUSED:
-            code, _, text = claim.reason.partition(" ")
-            reason = Reason(code or "refused", text)
-            return self.witness.tell(attempt, "failed", now, segment=index, reason=reason)
-        name = outcome.removeprefix(ACCEPTED)
-        return self.witness.tell(attempt, "sent", now, segment=index, carrier_message_id=name)
-
     # Hand back
 
     def unlink(self) -> None:
         """The session ended: what is claimed and not written goes back to the head."""
         self.link = None
-        self.ready.put_back(list(self.outgoing))
+        self.return_to_head(list(self.outgoing))
         self.outgoing.clear()
 
     async def hand_back(self) -> int:
-        """Give everything that is not on the wire back to the belt; give how many that were."""
-        jobs = [*self.outgoing, *self.ready.hand_back()]
+        """Give every job that is not on the wire back to the belt; give how many that were.
+
+        A job of which parts are with the carrier says in its claim which were never written.
+        """
+        self.return_to_head(list(self.outgoing))
         self.outgoing.clear()
-        for held in jobs:
-            self.ready.answered(held)
-            self.held.pop(held.attempt, None)
-        claimed = [held.attempt for held in jobs if held.claimed]
+        unsent: dict[HeldJob, list[Part]] = {}
+        for part in self.ready.hand_back():
+            unsent.setdefault(part.held, []).append(part)
+        for held, parts in unsent.items():
+            self.ready.free(parts[0])
+            self.forget(held.attempt)
+        begun = [
+            Settled(held.attempt, part.index, NEW)
+            for held, parts in unsent.items()
+            for part in parts
+            if held.has_begun and part.is_marked
+        ]
+        dropped = [held.attempt for held in unsent if held.claimed and not held.has_begun]
         try:
-            if claimed:
-                await self.out.claims.drop(self.carrier.id, claimed, self.me)
-            await self.out.belt.nak(*(held.reply for held in jobs))
+            if begun:
+                await self.out.claims.settle(self.carrier.id, begun)
+            if dropped:
+                await self.out.claims.drop(self.carrier.id, dropped, self.me)
+            await self.out.belt.nak(*(held.reply for held in unsent))
         except StoreUnavailable as error:
             self.out.sink.last_error = str(error)
-        return len(jobs)
+        return len(unsent)

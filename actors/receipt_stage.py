@@ -181,7 +181,13 @@ class ReceiptStage(StageActor):
         """Give the events of the receipts that have a target."""
         source = Source(self.wiring.host, self.name, self.boot)
         return [
-            receipt_event(Witness(source, one.row.carrier), target, one.note, self.clock())
+            receipt_event(
+                Witness(source, one.row.carrier),
+                self.carriers.get(one.row.carrier),
+                target,
+                one.note,
+                self.clock(),
+            )
             for one, target in pairs
             if target is not None
         ]

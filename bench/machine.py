@@ -54,11 +54,11 @@ def filesystem_of(path: str) -> str:
 
 
 def commit() -> tuple[str, bool]:
-    """Give the short commit and whether files differ from it; "unknown" outside git."""
+    """Give the short commit and whether files but results differ from it; "unknown" outside git."""
     name = git("rev-parse", "--short", "HEAD")
     if name is None:
         return "unknown", False
-    return name, bool(git("status", "--porcelain"))
+    return name, bool(git("status", "--porcelain", "--", ".", ":!bench/results"))
 
 
 def git(*words: str) -> str | None:

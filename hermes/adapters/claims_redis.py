@@ -8,10 +8,10 @@ from typing import Final
 import msgspec
 
 from hermes.adapters.redis_memory import RedisMemory, Script
-from hermes.core.claim import WRITTEN, Claim, decode_claim, encode_claim
+from hermes.core.claim import Claim, decode_claim, encode_claim
 from hermes.core.errors import Unreadable
 from hermes.core.wire import BROKEN, said
-from hermes.ports.claims import ClaimRequest, Found, Settled
+from hermes.ports.claims import Advance, ClaimRequest, Found, Settled
 
 INCARNATION_TTL_S: Final = 30 * 86_400
 
@@ -44,21 +44,24 @@ local function read(key)
 end
 """
 
-RESUME: Final = Script(
+ADVANCE: Final = Script(
     READ,
     """
-local attempt, owner, me = unpack(cmsgpack.unpack(ARGV[1]))
-local key = KEYS[1] .. ':' .. attempt
-local claim = read(key)
-if not claim or claim.owner ~= owner or claim.state == 'cancelled' then
-  return cmsgpack.pack(false)
+local me, batch = unpack(cmsgpack.unpack(ARGV[1]))
+local done = {}
+for i, want in ipairs(batch) do
+  local key = KEYS[1] .. ':' .. want[1]
+  local claim = read(key)
+  done[i] = claim ~= nil and claim.owner == want[2] and claim.state ~= 'cancelled'
+  if done[i] then
+    claim.owner = me
+    for _, index in ipairs(want[3]) do
+      if claim.segments[index + 1] == 'new' then claim.segments[index + 1] = 'written' end
+    end
+    redis.call('SET', key, cjson.encode(claim), 'KEEPTTL')
+  end
 end
-claim.owner = me
-for i, segment in ipairs(claim.segments) do
-  if segment == 'new' then claim.segments[i] = 'written' end
-end
-redis.call('SET', key, cjson.encode(claim), 'KEEPTTL')
-return cmsgpack.pack(true)
+return cmsgpack.pack(done)
 """,
 )
 
@@ -109,13 +112,14 @@ DROP: Final = Script(
     READ,
     """
 local me, attempts = unpack(cmsgpack.unpack(ARGV[1]))
+local untouched_words = { new = true, written = true, elsewhere = true }
 for _, attempt in ipairs(attempts) do
   local key = KEYS[1] .. ':' .. attempt
   local claim = read(key)
   if claim then
     local untouched = claim.owner == me and claim.state ~= 'cancelled'
     for _, segment in ipairs(claim.segments) do
-      if segment ~= 'new' and segment ~= 'written' then untouched = false end
+      if not untouched_words[segment] then untouched = false end
     end
     if untouched then redis.call('DEL', key) end
   end
@@ -126,6 +130,7 @@ return cmsgpack.pack(true)
 
 PACK: Final = msgspec.msgpack.Encoder()
 YES_OR_NO: Final = msgspec.msgpack.Decoder(bool)
+EACH_DONE: Final = msgspec.msgpack.Decoder(list[bool])
 # what was found comes as raw octets: a claim's JSON, or false
 FOUND: Final = msgspec.msgpack.Decoder(list[bool | str])
 EACH_FOUND: Final = msgspec.msgpack.Decoder(list[msgspec.Raw])
@@ -161,13 +166,12 @@ class RedisClaims:
 
     async def claim(self, carrier: str, wanted: Sequence[ClaimRequest], me: str) -> list[Found]:
         """See `Claims.claim`."""
-        values: dict[tuple[int, int | None], str] = {}
+        values: dict[tuple[str, ...], str] = {}
         batch: list[tuple[str, str, int]] = []
-        for attempt, segments, ttl_s, udh_ref in wanted:
-            value = values.get((segments, udh_ref))
+        for attempt, segments, ttl_s in wanted:
+            value = values.get(segments)
             if value is None:
-                claim = Claim(me, (WRITTEN,) * segments, udh_ref=udh_ref)
-                value = values[segments, udh_ref] = encode_claim(claim).decode()
+                value = values[segments] = encode_claim(Claim(me, segments)).decode()
             batch.append((attempt, value, ttl_s))
         answer = await self._memory.run(CLAIM, claim_prefix(carrier), PACK.encode(batch))
         try:
@@ -175,9 +179,10 @@ class RedisClaims:
         except BROKEN:  # octets that are no text
             return [found_of(raw) for raw in EACH_FOUND.decode(answer)]
 
-    async def resume(self, carrier: str, attempt: str, found: str, me: str) -> bool:
-        """See `Claims.resume`."""
-        return await self._ask(RESUME, carrier, (attempt, found, me))
+    async def advance(self, carrier: str, wanted: Sequence[Advance], me: str) -> list[bool]:
+        """See `Claims.advance`."""
+        payload = PACK.encode((me, wanted))
+        return EACH_DONE.decode(await self._memory.run(ADVANCE, claim_prefix(carrier), payload))
 
     async def settle(self, carrier: str, outcomes: Sequence[Settled]) -> None:
         """See `Claims.settle`."""

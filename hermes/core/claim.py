@@ -14,17 +14,26 @@ CLAIM_VERSION = 1
 READABLE = (0, 1)
 NEW: Final = "new"
 WRITTEN: Final = "written"
-REFUSED: Final = "refused"
 ACCEPTED: Final = "accepted:"
+REFUSED: Final = "refused"
+DEFERRED: Final = "deferred"
+UNCERTAIN: Final = "uncertain"
+ELSEWHERE: Final = "elsewhere"
+ENDS_JOB: Final = frozenset((REFUSED, DEFERRED, UNCERTAIN))
 
 
 class Claim(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`owner` = host/bind/boot; `segments` = new | written | accepted:<id> | refused, by index."""
+    """Who has an attempt, and what became of each of its segments.
+
+    `owner` = host/bind/boot. `segments` by index: `new` not written yet, `written` on the wire or
+    about to be, `accepted:<id>`, `refused`, `deferred` (refused for now), `uncertain` (its
+    answer was lost), `elsewhere` (no part of this attempt). The first that is refused, deferred or
+    uncertain ends the job: the ledger clock decides about the rest.
+    """
 
     owner: str
     segments: tuple[str, ...]
     state: str = "live"
-    udh_ref: int | None = None
     reason: str = ""
     # a factory, because a default would be left out in memory
     v: int = msgspec.field(default_factory=lambda: CLAIM_VERSION)
@@ -43,7 +52,7 @@ class Act(Enum):
     GO_ON = "own claim: submit what is new"
     LEAVE = "leave it unacknowledged"
     UNCERTAIN = "event uncertain, the ledger clock takes it, ack"
-    RESUME = "go on with the first new segment, same reference"
+    RESUME = "take it over and go on with the first new segment, same reference"
     REPEAT = "publish that outcome again, ack"
     CANCEL = "event cancelled, ack"
 
@@ -67,16 +76,14 @@ def next_act(
         return Act.EXPIRE if now >= expires_at else Act.SUBMIT
     if claim.state == "cancelled":
         return Act.CANCEL
-    settled = [s.startswith(ACCEPTED) or s == REFUSED for s in claim.segments]
-    if all(settled) or REFUSED in claim.segments:
+    words = set(claim.segments)
+    if words & ENDS_JOB or not words & {NEW, WRITTEN}:
         return Act.REPEAT
     if claim.owner == me:
         return Act.GO_ON
-    if owner_alive:
-        return Act.LEAVE
-    if any(settled) and WRITTEN not in claim.segments:
-        return Act.RESUME
-    return Act.UNCERTAIN
+    if WRITTEN not in words:
+        return Act.EXPIRE if now >= expires_at else Act.RESUME
+    return Act.LEAVE if owner_alive else Act.UNCERTAIN
 
 
 def may_be_lost(*, queued_at: datetime, was_out_before: bool, memory_made_at: datetime) -> bool:

@@ -24,9 +24,9 @@ MISSING = re.compile(r"Object missing required field `(.+)`")
 class SendRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A message to send.
 
-    `to` E.164 with a plus; `text` up to what one segment holds; `from` alphanumeric (11), short
-    code or E.164; `class` decides priority and what happens to an uncertain attempt;
-    `expires_at` RFC 3339 with a zone.
+    `to` E.164 with a plus; `text` up to `message.max_segments` of the settings; `from`
+    alphanumeric (11), short code or E.164; `class` decides priority and what happens to an
+    uncertain attempt; `expires_at` RFC 3339 with a zone.
     """
 
     to: str

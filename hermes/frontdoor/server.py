@@ -57,7 +57,7 @@ class FrontDoor:
         self.settings, self.store, self.keyring = settings, store, keyring
         self.publisher, self.metrics, self.canceller = publisher, metrics, canceller
         self.commits: Gather[Submission, CommitResult] = Gather(self.commit)
-        self.limits = (settings.message.expires_after, settings.message.max_text)
+        self.limits = (settings.message.expires_after, settings.message.max_segments)
         self.log = structlog.get_logger()
 
     def app(self) -> web.Application:

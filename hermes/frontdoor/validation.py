@@ -12,7 +12,7 @@ from hermes.core.message import Message
 from hermes.core.plan import ONE_SMS
 from hermes.frontdoor.problem import Problem
 from hermes.frontdoor.schema import ALPHANUMERIC, E164, SHORT_CODE, SendRequest, invalid
-from hermes.smpp.segment import TextTooLong, single_segment
+from hermes.smpp.segment import MAX_SEGMENTS, TextTooLong, segments
 
 IDENTITY = "identity"
 
@@ -57,22 +57,24 @@ def check_sender(sender: str | None) -> None:
         raise invalid("from", "must be 1-11 letters and digits, a 3-15 digit code, or E.164")
 
 
-def count_text(text: str, max_text: int) -> int:
+def count_text(text: str, max_segments: int) -> int:
     """Layer content: the text is there and fits; gives its segments. Raises Problem."""
     if not text.strip():
         raise invalid("text", "must not be empty")
-    if len(text) > max_text:
-        raise invalid("text", f"has {len(text)} characters, the limit is {max_text}")
     check_storable("text", text)
     try:
         text.encode()
     except UnicodeEncodeError as error:
         raise invalid("text", "holds half a surrogate pair, which is no character") from error
     try:
-        return single_segment(text).total
+        count = len(segments(text, 0))
     except TextTooLong as error:
-        rule = f"needs {error.units} septets or UCS-2 units, one segment holds {error.limit}"
-        raise invalid("text", rule) from error
+        raise invalid(
+            "text", f"needs over {MAX_SEGMENTS} segments, the limit is {max_segments}"
+        ) from error
+    if count > max_segments:
+        raise invalid("text", f"needs {count} segments, the limit is {max_segments}")
+    return count
 
 
 def check_storable(field: str, text: str | None) -> None:
@@ -100,13 +102,12 @@ def message_of(
 ) -> Message:
     """Run the layers schema and content; give the message. Raises Problem.
 
-    `limits` = (default expiry in seconds, longest text in characters).
+    `limits` = (default expiry in seconds, most segments of a text).
     """
-    expires_after, max_text = limits
+    expires_after, max_segments = limits
     check_recipient(request.to)
     check_sender(request.sender)
     check_storable("reference", request.reference)
-    segments = count_text(request.text, max_text)
     return Message(
         id=message_id,
         tenant=tenant,
@@ -117,6 +118,6 @@ def message_of(
         expires_at=check_expiry(request.expires_at, now, expires_after),
         traffic=request.traffic,
         sender=request.sender,
-        segments=segments,
+        segments=count_text(request.text, max_segments),
         reference=request.reference,
     )

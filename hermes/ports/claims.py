@@ -17,16 +17,23 @@ def claim_key(carrier: str, attempt: str) -> str:
 
 
 class ClaimRequest(NamedTuple):
-    """An attempt to claim: all its segments become `written`; the claim lives `ttl_s` seconds."""
+    """An attempt to claim with these words for its segments; the claim lives `ttl_s` seconds."""
 
     attempt: str
-    segments: int
+    segments: tuple[str, ...]
     ttl_s: int
-    udh_ref: int | None = None
+
+
+class Advance(NamedTuple):
+    """`new` segments to be written next, of a claim whose owner string is `owner`."""
+
+    attempt: str
+    owner: str
+    segments: tuple[int, ...]
 
 
 class Settled(NamedTuple):
-    """What became of one segment: `accepted:<id>`, `refused`, or `new` if it never was written."""
+    """What became of one segment: a word of `hermes.core.claim.Claim`."""
 
     attempt: str
     segment: int
@@ -49,10 +56,10 @@ class Claims(Protocol):
         """
         ...
 
-    async def resume(self, carrier: str, attempt: str, found: str, me: str) -> bool:
-        """Take a claim over from the owner string `found`; its `new` segments become `written`.
+    async def advance(self, carrier: str, wanted: Sequence[Advance], me: str) -> list[bool]:
+        """Make claims mine, or go on with mine: their segments named become `written`.
 
-        False: it has another owner by now, or is cancelled or gone.
+        False: it has another owner by now, or is cancelled or gone; nothing of it changed.
         """
         ...
 

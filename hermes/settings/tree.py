@@ -94,7 +94,7 @@ class Message(Section, frozen=True):
     """Defaults and bounds of accepted messages."""
 
     expires_after: Seconds = 86_400.0
-    max_text: Count = 1600
+    max_segments: Annotated[int, Meta(ge=1, le=255)] = 10
 
 
 class Clock(Section, frozen=True):

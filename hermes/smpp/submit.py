@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from zlib import crc32
 
 from hermes.core.carrier import Carrier, TonNpi
 from hermes.core.errors import CarrierError
+from hermes.core.ids import split_attempt_id
 from hermes.core.job import Job
 from hermes.smpp.data_coding import Alphabet, DataCodings
 from hermes.smpp.encode import encode_submit_sm
@@ -24,20 +26,30 @@ class CannotSend(CarrierError):
         super().__init__(text)
 
 
-def submits_of(job: Job, carrier: Carrier, reference: int, now: datetime) -> tuple[bytes, ...]:
+def submits_of(job: Job, carrier: Carrier, now: datetime) -> tuple[bytes, ...]:
     """Give the encoded submit_sm of each segment, sequence number 0.
 
-    `reference` marks the segments of a long text; `now` counts the validity period. Raises
-    CannotSend, TextTooLong, PduError: nothing is sent then.
+    `now` counts the validity period. Raises CannotSend, TextTooLong, PduError: nothing is sent
+    then.
     """
     if job.text is None:
         raise CannotSend("no_text", "the job carries no text")
     sender, ton_npi = sender_of(job.sender, carrier)
-    parts = segments(job.text, reference, codings_of(carrier), Concatenation(carrier.segmentation))
+    concatenation = Concatenation(carrier.segmentation)
+    parts = segments(job.text, reference_of(job), codings_of(carrier), concatenation)
     validity = validity_of(job, carrier, now)
     return tuple(
         encode_submit_sm(one(job, carrier, part, (sender, ton_npi, validity))) for part in parts
     )
+
+
+def reference_of(job: Job) -> int:
+    """Give the 16-bit reference that marks the segments of a long text.
+
+    It is made of the message id, so that a segment sent again, by whom and when ever, joins those
+    that a handset has already.
+    """
+    return crc32(split_attempt_id(job.attempt)[0].encode()) & 0xFFFF
 
 
 def one(job: Job, carrier: Carrier, part: Segment, fixed: tuple[str, TonNpi, str]) -> SubmitSm:

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import msgspec
 
-from hermes.core.claim import ACCEPTED, NEW, REFUSED, WRITTEN, Claim
-from hermes.ports.claims import ClaimRequest, Found, Settled
+from hermes.core.claim import ACCEPTED, ELSEWHERE, NEW, WRITTEN, Claim
+from hermes.ports.claims import Advance, ClaimRequest, Found, Settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,21 +29,26 @@ class MemoryClaims:
     async def claim(self, carrier: str, wanted: Sequence[ClaimRequest], me: str) -> list[Found]:
         """See `Claims.claim`."""
         found: list[Found] = []
-        for attempt, segments, ttl_s, udh_ref in wanted:
+        for attempt, segments, ttl_s in wanted:
             there = self._find(carrier, attempt)
             found.append(None if there is None else there.claim)
             if there is None:
-                claim = Claim(me, (WRITTEN,) * segments, udh_ref=udh_ref)
-                self._kept[carrier, attempt] = Kept(claim, self._now() + ttl_s)
+                self._kept[carrier, attempt] = Kept(Claim(me, segments), self._now() + ttl_s)
         return found
 
-    async def resume(self, carrier: str, attempt: str, found: str, me: str) -> bool:
-        """See `Claims.resume`."""
-        there = self._find(carrier, attempt)
-        if there is None or there.claim.owner != found or there.claim.state == "cancelled":
+    async def advance(self, carrier: str, wanted: Sequence[Advance], me: str) -> list[bool]:
+        """See `Claims.advance`."""
+        return [self._advance(carrier, one, me) for one in wanted]
+
+    def _advance(self, carrier: str, wanted: Advance, me: str) -> bool:
+        there = self._find(carrier, wanted.attempt)
+        if there is None or there.claim.owner != wanted.owner or there.claim.state == "cancelled":
             return False
-        segments = tuple(WRITTEN if one == NEW else one for one in there.claim.segments)
-        self._change(carrier, attempt, there, owner=me, segments=segments)
+        segments = tuple(
+            WRITTEN if word == NEW and index in wanted.segments else word
+            for index, word in enumerate(there.claim.segments)
+        )
+        self._change(carrier, wanted.attempt, there, owner=me, segments=segments)
         return True
 
     async def settle(self, carrier: str, outcomes: Sequence[Settled]) -> None:
@@ -81,9 +86,7 @@ class MemoryClaims:
                 there is not None
                 and there.claim.owner == me
                 and there.claim.state != "cancelled"
-                and not any(
-                    one == REFUSED or one.startswith(ACCEPTED) for one in there.claim.segments
-                )
+                and set(there.claim.segments) <= {NEW, WRITTEN, ELSEWHERE}
             ):
                 del self._kept[carrier, attempt]
 

@@ -15,7 +15,7 @@ from hermes.adapters.redis_memory import RedisMemory
 from hermes.core.claim import Claim
 from hermes.core.errors import Unreadable
 from hermes.embedded.endpoints import Endpoints
-from hermes.ports.claims import ClaimRequest, Claims, Found, Leases, Settled
+from hermes.ports.claims import Advance, ClaimRequest, Claims, Found, Leases, Settled
 from hermes.testing.memory_claims import MemoryClaims, MemoryLeases
 
 ME, OTHER = "host/one/boot1", "host/two/boot2"
@@ -42,8 +42,8 @@ async def memory(request: pytest.FixtureRequest) -> AsyncIterator[Memory]:
     await redis.close()
 
 
-def ask(attempt: str, segments: int = 1, udh_ref: int | None = None) -> ClaimRequest:
-    return ClaimRequest(attempt, segments, 60, udh_ref)
+def ask(attempt: str, segments: int = 1) -> ClaimRequest:
+    return ClaimRequest(attempt, ("written",) * segments, 60)
 
 
 async def found(memory: Memory, attempt: str) -> Found:
@@ -54,11 +54,13 @@ async def found(memory: Memory, attempt: str) -> Found:
 async def test_a_claim_is_mine_where_there_was_none_and_else_shows_what_is_there(
     memory: Memory,
 ) -> None:
-    first = await memory.claims.claim(memory.carrier, [ask(A), ask(B, 3, 77)], ME)
+    first = await memory.claims.claim(
+        memory.carrier, [ask(A), ClaimRequest(B, ("written", "new", "elsewhere"), 60)], ME
+    )
     second = await memory.claims.claim(memory.carrier, [ask(B), ask(C), ask(A)], OTHER)
     assert first == [None, None]
     assert second == [
-        Claim(ME, ("written",) * 3, udh_ref=77),
+        Claim(ME, ("written", "new", "elsewhere")),
         None,
         Claim(ME, ("written",)),
     ]
@@ -75,7 +77,7 @@ async def test_the_same_attempt_on_two_carriers_is_two_claims(memory: Memory) ->
 
 
 async def test_a_claim_ends_with_its_time(memory: Memory) -> None:
-    await memory.claims.claim(memory.carrier, [ClaimRequest(A, 1, 1)], ME)
+    await memory.claims.claim(memory.carrier, [ClaimRequest(A, ("written",), 1)], ME)
     async with asyncio.timeout(5):
         while await memory.claims.claim(memory.carrier, [ask(A)], OTHER) != [None]:
             await asyncio.sleep(0.05)
@@ -100,7 +102,7 @@ async def test_outcomes_are_noted_by_segment_and_an_accepted_one_stays(memory: M
 
 
 async def test_settling_keeps_the_time_of_the_claim(memory: Memory) -> None:
-    await memory.claims.claim(memory.carrier, [ClaimRequest(A, 1, 1)], ME)
+    await memory.claims.claim(memory.carrier, [ClaimRequest(A, ("written",), 1)], ME)
     await memory.claims.settle(memory.carrier, [Settled(A, 0, "accepted:1")])
     async with asyncio.timeout(5):
         while await memory.claims.claim(memory.carrier, [ask(A)], OTHER) != [None]:
@@ -133,14 +135,22 @@ async def test_dropping_undoes_only_my_own_untouched_claims(memory: Memory) -> N
 
 
 async def test_a_claim_is_taken_over_once(memory: Memory) -> None:
-    await memory.claims.claim(memory.carrier, [ask(A, 3, 5)], ME)
-    await memory.claims.settle(
-        memory.carrier, [Settled(A, 0, "accepted:1"), Settled(A, 1, "new"), Settled(A, 2, "new")]
-    )
-    assert await memory.claims.resume(memory.carrier, A, ME, OTHER)
-    assert not await memory.claims.resume(memory.carrier, A, ME, "host/three/boot3")
-    assert not await memory.claims.resume(memory.carrier, B, ME, OTHER)
-    assert await found(memory, A) == Claim(OTHER, ("accepted:1", "written", "written"), udh_ref=5)
+    await memory.claims.claim(memory.carrier, [ClaimRequest(A, ("written", "new", "new"), 60)], ME)
+    await memory.claims.settle(memory.carrier, [Settled(A, 0, "accepted:1")])
+    wanted = [Advance(A, ME, (1,)), Advance(B, ME, (0,))]
+    assert await memory.claims.advance(memory.carrier, wanted, OTHER) == [True, False]
+    assert await memory.claims.advance(memory.carrier, wanted, "host/three/boot3") == [False, False]
+    assert await memory.claims.advance(memory.carrier, [Advance(A, ME, (2,))], ME) == [False]
+    assert await found(memory, A) == Claim(OTHER, ("accepted:1", "written", "new"))
+
+
+async def test_going_on_marks_only_what_is_new(memory: Memory) -> None:
+    words = ("written", "new", "elsewhere")
+    await memory.claims.claim(memory.carrier, [ClaimRequest(A, words, 60)], ME)
+    await memory.claims.settle(memory.carrier, [Settled(A, 0, "uncertain")])
+    wanted = [Advance(A, ME, (0, 1, 2, 9))]
+    assert await memory.claims.advance(memory.carrier, wanted, ME) == [True]
+    assert await found(memory, A) == Claim(ME, ("uncertain", "written", "elsewhere"))
 
 
 BROKEN: list[tuple[str, bytes]] = [
@@ -170,7 +180,7 @@ async def test_a_claim_nobody_can_read_is_told_apart_and_stays(
     if b'"v":2' not in value:
         await claims.settle(carrier, [Settled(A, 0, "accepted:1"), Settled(B, 0, "accepted:2")])
         await claims.drop(carrier, [A], ME)
-        assert not await claims.resume(carrier, A, ME, OTHER)
+        assert await claims.advance(carrier, [Advance(A, ME, (0,))], OTHER) == [False]
         assert await claims.claim(carrier, [ask(B)], OTHER) == [Claim(ME, ("accepted:2",))]
     assert not await claims.cancel(carrier, A, 60), "the carrier may have it"
     assert await redis.command("GET", key) == value
@@ -193,6 +203,7 @@ async def test_a_key_of_another_type_is_an_unreadable_claim(services: Endpoints)
 async def test_nothing_to_do_is_done(memory: Memory) -> None:
     assert await memory.claims.claim(memory.carrier, [], ME) == []
     await memory.claims.settle(memory.carrier, [])
+    assert await memory.claims.advance(memory.carrier, [], ME) == []
     await memory.claims.drop(memory.carrier, [], ME)
     assert await memory.leases.owners_alive([]) == set()
 

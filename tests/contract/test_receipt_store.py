@@ -29,6 +29,10 @@ from hermes.smpp.message_id import IdForm
 from hermes.testing.memory_claims import MemoryClaims
 from hermes.testing.memory_receipt_store import MemoryReceiptStore
 
+TWO = [
+    ClaimRequest("a.0.0", ("written",) * 2, 60),
+    ClaimRequest("b.0.0", ("written",), 60),
+]
 ATTEMPT = "msg_0000000000000000000000000a.0.0"
 SENDER, SUBSCRIBER = "Shop", "447700900123"
 
@@ -237,9 +241,7 @@ async def test_a_batch_answers_each_in_its_place(memory: Memory) -> None:
 
 
 async def test_settling_and_remembering_go_together(memory: Memory) -> None:
-    await memory.claims.claim(
-        memory.carrier, [ClaimRequest("a.0.0", 2, 60), ClaimRequest("b.0.0", 1, 60)], "h/b/boot"
-    )
+    await memory.claims.claim(memory.carrier, TWO, "h/b/boot")
     await memory.store.receipt(memory.carrier, [receipt("id-2", "early")])
     found = await memory.store.settle_accepted(
         memory.carrier,
@@ -250,9 +252,7 @@ async def test_settling_and_remembering_go_together(memory: Memory) -> None:
         ],
     )
     assert found == [OrphanMatch("early", target("id-2", "a.0.0"))]
-    claims = await memory.claims.claim(
-        memory.carrier, [ClaimRequest("a.0.0", 2, 60), ClaimRequest("b.0.0", 1, 60)], "h/x/look"
-    )
+    claims = await memory.claims.claim(memory.carrier, TWO, "h/x/look")
     assert claims == [
         Claim("h/b/boot", ("accepted:id-1", "accepted:id-2")),
         Claim("h/b/boot", ("refused",), reason="0x0B"),

@@ -22,7 +22,7 @@ from hermes.testing.services import ServiceRunner, halt, options_for_tests
 
 pytestmark = pytest.mark.services
 
-ATTEMPT = ClaimRequest("msg_0000000000000000000000000a.0.0", 1, 3_600)
+ATTEMPT = ClaimRequest("msg_0000000000000000000000000a.0.0", ("written",), 3_600)
 
 
 @pytest.fixture

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Hashable
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -12,13 +13,19 @@ from hermes.core.ready import ReadyQueue, next_ask, ready_target
 from hermes.core.units import PRIORITIES, TrafficClass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Held:
     """A job as the queue sees it."""
 
     number: int
     traffic: TrafficClass
     pair: int
+    has_begun = False
+
+    @property
+    def owner(self) -> Hashable:
+        """A job of one part."""
+        return self
 
 
 OPERATIONS = st.lists(
@@ -57,7 +64,7 @@ def test_nothing_later_of_a_pair_goes_while_an_earlier_one_is_unanswered(
             assert isinstance(argument, int)
             job = out.pop(argument % len(out))
             if name == "answer":
-                queue.answered(job)
+                queue.free(job)
                 done.append(job)
             else:
                 queue.put_back([job])

@@ -117,6 +117,25 @@ def test_every_outcome_of_the_carrier_ends_in_its_state(daemon: DaemonProcess) -
     assert found["4"]["reason"]["code"] == "no_receipt"
 
 
+@pytest.mark.parametrize(("digit", "state"), [("0", "delivered"), ("5", "failed")])
+def test_a_long_text_is_one_message_of_several_segments(
+    daemon: DaemonProcess, digit: str, state: str
+) -> None:
+    text = "Long texts go in parts, and nobody sees it. [€] " * 10
+    name = post(daemon, f"+451000016{digit}", text=text)
+    message = final(daemon, name)
+    assert (message["state"], message["segments"]) == (state, 4)
+    assert len(message["attempts"]) == 1
+    parts = submits(daemon, f"+451000016{digit}")
+    headers = [bytes.fromhex(line["hex"])[:6] for line in parts]
+    assert headers == [b"\5\0\3%c\4%c" % (headers[0][3], n + 1) for n in range(len(parts))]
+    if state == "delivered":
+        sent = [event["segment"] for event in message["events"] if event["kind"] == "sent"]
+        assert sorted(sent) == [0, 1, 2, 3]
+        assert len(parts) == 4
+        assert "".join(line["text"] for line in parts) == text
+
+
 def test_the_trail_names_every_event_with_its_source(daemon: DaemonProcess) -> None:
     message = final(daemon, post(daemon, "+4510000060", reference="order-7"))
     trail = [(event["kind"], event["source"].partition("/")[2]) for event in message["events"]]

@@ -71,7 +71,7 @@ EVENT = Event(
 LETTER = DeadLetter(
     stream="JOBS_sim", subject="jobs.sms.sim.otp.1", reason="why", at=NOW, seq=7, envelope=b"{}"
 )
-CLAIM = Claim("h1/sim-1/b1", ("accepted:7f", "new"), udh_ref=9)
+CLAIM = Claim("h1/sim-1/b1", ("accepted:7f", "new"))
 
 WIRES: list[tuple[Any, Callable[[Any], bytes], Callable[[bytes], Any]]] = [
     (MESSAGE, encode_message, decode_message),

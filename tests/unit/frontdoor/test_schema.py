@@ -19,7 +19,7 @@ ID = UUID(int=1)
 def refusal(body: bytes) -> Problem:
     """Give the problem of a body."""
     with pytest.raises(Problem) as caught:
-        message_of(parse(body), "acme", ID, NOW, (86400.0, 1600))
+        message_of(parse(body), "acme", ID, NOW, (86400.0, 10))
     return caught.value
 
 
@@ -60,10 +60,10 @@ def refusal(body: bytes) -> Problem:
             "must lie ahead",
         ),
         (
-            b'{"to": "+4512345678", "text": "' + b"x" * 1601 + b'"}',
+            b'{"to": "+4512345678", "text": "' + b"x" * 1531 + b'"}',
             "invalid",
             "text",
-            "has 1601 characters",
+            "needs 11 segments, the limit is 10",
         ),
     ],
 )
@@ -79,7 +79,7 @@ def test_a_bad_body_is_refused_with_field_and_rule(
 
 def test_a_good_body_becomes_a_message() -> None:
     body = b'{"to": "+4512345678", "text": "hi", "from": "Acme", "class": "otp"}'
-    message = message_of(parse(body), "acme", ID, NOW, (60.0, 1600))
+    message = message_of(parse(body), "acme", ID, NOW, (60.0, 10))
     assert (message.to, message.sender, message.traffic, message.segments) == (
         "+4512345678",
         "Acme",

@@ -27,7 +27,7 @@ def submit(carrier: Carrier, text: str = "hi", sender: str | None = "Acme") -> P
         sender=sender,
         text=text,
     )
-    (frame,) = submits_of(job, carrier, 1, NOW)
+    (frame,) = submits_of(job, carrier, NOW)
     return decode(frame)
 
 
