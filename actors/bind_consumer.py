@@ -113,8 +113,11 @@ class BindConsumer(StageActor):
             self.on_unbound,
             self.on_credit,
             self.submits.on_late,
+            self.submits.on_congestion,
+            self.submits.on_nack,
         )
         self.session = BindSession(self.bind, settings.smpp, ears, self.log)
+        self.submits.on_wrong = self.session.rebind
         for work in (
             self.session.hold_forever(),
             self.submits.submit_forever(),

@@ -14,11 +14,13 @@ from hermes.core.carrier import Bind
 from hermes.ports.link import (
     BindRefused,
     Bound,
+    Congestion,
     Inbound,
     LateResponse,
     Link,
     LinkEvent,
     LinkSettings,
+    Nacked,
     Problem,
     RttMeasured,
     SubmitResult,
@@ -29,6 +31,7 @@ from hermes.settings.tree import Smpp
 from hermes.smpp.backoff import BackoffTimes, next_wait
 from hermes.smpp.status import BindRetry, classify_bind, status_name
 
+LEAVE_WITHIN = 1.0
 STABLE_AFTER = 10.0
 """A session that lived this long ends the back-off of the failures before it."""
 
@@ -42,6 +45,8 @@ class Ears:
     on_unbound: Callable[[], None]
     on_credit: Callable[[], None]
     on_late: Callable[[str, SubmitResult], None]
+    on_congestion: Callable[[int], None]
+    on_nack: Callable[[], None]
 
 
 class BindSession:
@@ -58,6 +63,8 @@ class BindSession:
         self.failures = 0
         self.problems = 0
         self.stopping = False
+        self.told_to_retry: BindRetry | None = None
+        self.leaving: asyncio.Task[None] | None = None
 
     async def hold_forever(self) -> None:
         """Live, wait, live again."""
@@ -88,6 +95,7 @@ class BindSession:
     async def live(self) -> BindRetry:
         """Live through one session; give how the next one is tried."""
         self.state = "binding"
+        self.told_to_retry = None
         try:
             link = AiosmpplibLink(self.settings(), self.on_deliver, self.on_event)
             self.link = link
@@ -100,7 +108,19 @@ class BindSession:
         finally:
             self.state = "unbound"
             self.ears.on_unbound()
-        return BindRetry.NORMAL
+        return self.retry_after()
+
+    def retry_after(self) -> BindRetry:
+        """Give how a session that ended by itself is followed by the next."""
+        return self.told_to_retry or BindRetry.NORMAL
+
+    def rebind(self, retry: BindRetry, reason: str) -> None:
+        """Unbind and bind again: what the carrier answers shows that this session is wrong."""
+        if self.link is None or self.state != "bound" or self.told_to_retry is not None:
+            return
+        self.log.error("bind.left", reason=reason)
+        self.told_to_retry = retry
+        self.leaving = asyncio.create_task(self.link.drain(LEAVE_WITHIN))
 
     async def drain(self, timeout_s: float) -> None:
         """Unbind once what is in flight is answered."""
@@ -128,6 +148,10 @@ class BindSession:
                 self.rtt = seconds
             case LateResponse(reference=attempt, result=result):
                 self.ears.on_late(attempt, result)
+            case Congestion(level=level):
+                self.ears.on_congestion(level)
+            case Nacked():
+                self.ears.on_nack()
             case Problem(reason=reason):
                 self.problems += 1
                 self.log.warning("bind.problem", reason=reason)

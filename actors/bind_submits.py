@@ -25,10 +25,18 @@ from hermes.ports.stream import Delivery
 from hermes.smpp.pacing import Pacing
 from hermes.smpp.pdu import PduError
 from hermes.smpp.segment import TextTooLong
-from hermes.smpp.status import StatusClass, classify
+from hermes.smpp.status import (
+    BindRetry,
+    CommandStatus,
+    StatusClass,
+    StatusRule,
+    classify,
+    status_name,
+)
 from hermes.smpp.submit import CannotSend, submits_of
 
 MOST_LATE = 1000
+MOST_NACKS = 3
 WRITTEN = 0.01
 
 
@@ -56,6 +64,9 @@ class Submits:
         self.stopping = False
         self.wake = asyncio.Event()
         self.on_change: Callable[[], None] = lambda: None
+        self.on_wrong: Callable[[BindRetry, str], None] = lambda _retry, _reason: None
+        self.wrong = 0
+        self.nacks = 0
 
     # What comes in
 
@@ -167,7 +178,7 @@ class Submits:
         )
         answer = None if error is not None else done.result()
         crash.at("after_resp")
-        if isinstance(error, NotSent) or (answer is not None and self.is_throttled(answer)):
+        if isinstance(error, NotSent) or (answer is not None and self.is_unsent(answer)):
             self.go_back(part)
         else:
             failure = error if isinstance(error, Exception) or error is None else Lost("cancelled")
@@ -180,10 +191,13 @@ class Submits:
                 self.end_job(result)
         self.wake.set()
 
-    def is_throttled(self, answer: SubmitResult) -> bool:
+    def is_unsent(self, answer: SubmitResult) -> bool:
         """Teach the pace; true when the part goes back to the head under the same claim."""
         now = asyncio.get_running_loop().time()
         rule = classify(answer.status, self.outcomes.overrides)
+        self.judge_session(answer.status, rule)
+        if answer.status == CommandStatus.ESME_RINVBNDSTS:
+            return True
         if rule.status_class is StatusClass.THROTTLE:
             if rule.queue_full:
                 self.pacing.on_queue_full(now)
@@ -193,6 +207,30 @@ class Submits:
         self.pacing.on_accept(now, answer.latency)
         self.out.metrics.send_seconds.labels(self.carrier.id).observe(answer.latency)
         return False
+
+    def judge_session(self, status: int, rule: StatusRule) -> None:
+        """Leave a session that the carrier says is wrong, so many times in a row."""
+        if rule.status_class is not StatusClass.CONFIG:
+            self.wrong = 0
+            self.nacks = self.nacks if status else 0
+            return
+        self.wrong += 1
+        if self.wrong >= rule.stop_after:
+            self.wrong = 0
+            is_state = status == CommandStatus.ESME_RINVBNDSTS
+            retry = BindRetry.NORMAL if is_state else BindRetry.CREDENTIALS
+            self.on_wrong(retry, f"the carrier answers {status_name(status)} to submits")
+
+    def on_nack(self) -> None:
+        """A submit was answered with generic_nack; three in a row show a session out of step."""
+        self.nacks += 1
+        if self.nacks >= MOST_NACKS:
+            self.nacks = 0
+            self.on_wrong(BindRetry.NORMAL, f"{MOST_NACKS} generic_nack in a row")
+
+    def on_congestion(self, level: int) -> None:
+        """The carrier told how congested it is."""
+        self.pacing.on_congestion(asyncio.get_running_loop().time(), level)
 
     def go_back(self, part: Part) -> None:
         """A part was not taken: to the head, unless its job ended meanwhile."""

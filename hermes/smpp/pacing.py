@@ -28,6 +28,10 @@ _SLACK: Final = 0.01  # a timer that fires late costs no rate
 _PROBE_FIRST: Final = 0.5
 _PROBE_LAST: Final = 5.0
 _RESTORE: Final = 0.9
+_CONGESTED: Final = 80  # congestion_state from which a rate is held,
+_SHRINK: Final = 90  # from which it is reduced,
+_OVERLOADED: Final = 100  # and that counts as a throttle
+_CONGESTION_TOLD: Final = 5.0  # seconds a level is believed
 
 
 class Pacing:
@@ -53,6 +57,8 @@ class Pacing:
         self._full_since: float | None = None
         self._probe_wait = _PROBE_FIRST
         self._probe_out = False
+        self._congested_until = 0.0
+        self._shrunk_at = float("-inf")
 
     @property
     def rate(self) -> float | None:
@@ -131,6 +137,23 @@ class Pacing:
         self._probe_wait, self._probe_out = _PROBE_FIRST, False
         self._next_at = now + _PROBE_FIRST
 
+    def on_congestion(self, now: float, level: int) -> None:
+        """The carrier told its congestion_state (SMPP 5.0, 4.8.4.18): 0 idle to 100 overloaded.
+
+        80 to 89 hold the rate, 90 to 99 reduce it once a second, 100 is a throttle.
+        """
+        if level < _CONGESTED:
+            self._congested_until = 0.0
+            return
+        self._congested_until = now + _CONGESTION_TOLD
+        if level < _SHRINK or now - self._shrunk_at < _MEASURE:
+            return
+        self._shrunk_at = now
+        if level >= _OVERLOADED or self._learned is None:
+            self.on_throttle(now, 0.0)
+        else:
+            self._learned = max(MIN_RATE, self._learned * _BACK_OFF)
+
     def _probe_failed(self, now: float) -> None:
         """Wait longer; refusals of submits from before the first probe count once."""
         if not self._probe_out:
@@ -182,6 +205,8 @@ class Pacing:
 
     def _grow(self, now: float) -> None:
         assert self._learned is not None
+        if now < self._congested_until:
+            return
         if self._blind:
             growth = max(_GROWTH, self._blind_growth)
         elif now - self._throttled_at > _QUIET:

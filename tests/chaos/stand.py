@@ -33,7 +33,8 @@ WINDOW = 20
 KILL_BOUND = 8.0
 LINK_BOUND = 3.0
 ACCEPT_WITHIN = 120.0
-SETTLE_WITHIN = 120.0
+SETTLE_WITHIN = 300.0
+"""Seconds: a job that may be on the belt or not is published again after two windows of 120 s."""
 UP_WITHIN = 60.0
 FIRST = 480_000_000_000
 NUMBERS_PER_LOAD = 1_000_000

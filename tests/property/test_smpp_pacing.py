@@ -184,3 +184,30 @@ class PacingMachine(RuleBasedStateMachine):
 
 TestPacing = PacingMachine.TestCase
 TestPacing.settings = settings(max_examples=500, stateful_step_count=30, deadline=None)
+
+
+def test_a_congested_carrier_is_not_sent_to_faster_and_a_crowded_one_slower() -> None:
+    pacing = Pacing()
+    now = 0.0
+    for _ in range(200):
+        pacing.on_submit(now)
+        pacing.on_accept(now, 0.0)
+        now += 0.01
+    pacing.on_congestion(now, 100)
+    learned = pacing.rate
+    assert learned is not None
+    for level, bound in ((85, learned), (95, learned * 0.96)):
+        for _ in range(300):
+            now += max(pacing.delay(now), 0.001)
+            pacing.on_submit(now)
+            pacing.on_accept(now, 0.0)
+            pacing.on_congestion(now, level)
+        assert pacing.rate is not None
+        assert pacing.rate <= bound
+    shrunk = pacing.rate
+    assert shrunk is not None
+    for _ in range(300):
+        now += max(pacing.delay(now), 0.001)
+        pacing.on_submit(now)
+        pacing.on_congestion(now, 10)
+    assert pacing.rate is None or pacing.rate > shrunk
