@@ -23,9 +23,11 @@ from actors.stores import open_ledger
 from actors.tree_view import is_well, leaves, walk
 from hermes.actor_messages import TreePath
 from hermes.adapters.message_counts_postgres import count_messages
+from hermes.adapters.mo_store_postgres import PostgresMoStore
 from hermes.adapters.override_store_postgres import PostgresOverrideStore
 from hermes.admin.address import url_of
 from hermes.admin.carriers import add_carrier_routes
+from hermes.admin.inbound import add_inbound_routes
 from hermes.admin.server import admin_app, listen_tcp, listen_unix, metrics_app
 from hermes.core.errors import StoreUnavailable
 from hermes.metrics import Aggregate
@@ -56,6 +58,7 @@ class AdminActor(StageActor):
         app = admin_app(self, self.desk)
         known = {carrier.id for carrier in self.args["carriers"]}
         add_carrier_routes(app, PostgresOverrideStore(self.pool), known)
+        add_inbound_routes(app, PostgresMoStore(self.pool))
         self.runners.append(await listen_unix(app, self.wiring.admin_socket))
         host = self.wiring.settings.admin.host
         self.runners.append(await listen_tcp(metrics_app(registry), host, self.wiring.admin_port))

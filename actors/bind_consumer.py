@@ -127,14 +127,14 @@ class BindConsumer(StageActor):
             self.hold_jobs(),
             self.hold_lease(),
             self.measure_rate(),
-            self.consumer.keep_subscribed(
-                (*self.path[:-1], "stage"),
-                {"max_demand": MAX_DEMAND},
-                manual=True,
-                on_subscribed=self.on_subscribed,
-            ),
         ):
             _ = self.spawn(work)
+        if self.bind.mode != "rx":
+            stage = (*self.path[:-1], "stage")
+            subscribed = self.consumer.keep_subscribed(
+                stage, {"max_demand": MAX_DEMAND}, manual=True, on_subscribed=self.on_subscribed
+            )
+            _ = self.spawn(subscribed)
 
     async def on_stop(self, deadline_s: float) -> None:
         """Stop asking, let what is in flight be answered, unbind, hand back the rest."""

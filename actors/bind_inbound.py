@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 import zlib
 from collections import deque
 from collections.abc import Callable
@@ -17,10 +16,13 @@ from hermes.core.errors import StoreUnavailable
 from hermes.ports.inbound_store import Inbound as InboundRow
 from hermes.ports.inbound_store import InboundStore
 from hermes.ports.link import Inbound, Link
+from hermes.smpp.decode import decode_tolerant
+from hermes.smpp.receipt_text import is_receipt, parse_receipt
 
 STORED = 0x00
 TEMPORARY = 0x64
-RECEIPT_ID = re.compile(rb"id:\s*([^\s\x00]+)", re.IGNORECASE)
+ANSWER_WITHIN = 2.0
+"""Seconds after which a PDU that is not stored is refused for now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +36,22 @@ class Place:
 
 
 def partition_of(frame: bytes, place: Place) -> int:
-    """Give the receipt stage of a PDU: all receipts of one id go to the same."""
+    """Give the receipt stage of a PDU: receipts of one id, and parts of one MO, go to the same."""
     if place.partitions == 1:
         return 0
-    found = RECEIPT_ID.search(frame)
-    key = found[1] if found else frame[16:]
-    return zlib.crc32(place.carrier.encode() + key) % place.partitions
+    pdu, _ = decode_tolerant(frame)
+    if is_receipt(pdu):
+        key = parse_receipt(pdu).id
+    else:
+        key = f"{pdu.text('source_addr')} {pdu.text('destination_addr')}"
+    return zlib.crc32(f"{place.carrier} {key}".encode()) % place.partitions
 
 
 class InboundSide:
-    """deliver_sm is answered 0 once it is in the ledger; 0x64 when that fails or too many wait."""
+    """deliver_sm is answered 0 once it is in the ledger.
+
+    It is answered 0x64 when that fails or takes too long, or too many wait.
+    """
 
     def __init__(
         self,
@@ -87,8 +95,9 @@ class InboundSide:
         now = self.clock()
         rows = [self.row(inbound, now) for inbound, _ in batch]
         try:
-            await self.store.append(rows)
-        except StoreUnavailable:
+            async with asyncio.timeout_at(batch[0][0].received + ANSWER_WITHIN):
+                await self.store.append(rows)
+        except (StoreUnavailable, TimeoutError):
             self.refused += len(batch)
             self.answer(batch, TEMPORARY)
             return

@@ -242,6 +242,6 @@ def receipt_event(
         segment=None if is_only_one else target.segment,
         segments=target.segments,
         detail=note.stat if kind == "enroute" else "",
-        reason=Reason(note.stat.lower() or "receipt", f"err {note.err}" if note.err else ""),
+        reason=Reason(note.stat.lower() or "receipt", note.words),
         carrier_message_id=target.carrier_message_id,
     )

@@ -9,7 +9,8 @@ from dataclasses import dataclass
 
 import structlog
 
-from hermes.adapters.link_aiosmpplib import AiosmpplibLink
+from hermes.adapters.link_settings import settings_of
+from hermes.adapters.links import link_of
 from hermes.core.carrier import Bind
 from hermes.ports.link import (
     BindRefused,
@@ -19,12 +20,10 @@ from hermes.ports.link import (
     LateResponse,
     Link,
     LinkEvent,
-    LinkSettings,
     Nacked,
     Problem,
     RttMeasured,
     SubmitResult,
-    TlsSettings,
     Unbound,
 )
 from hermes.settings.tree import Smpp
@@ -33,7 +32,7 @@ from hermes.smpp.status import BindRetry, classify_bind, status_name
 
 LEAVE_WITHIN = 1.0
 STABLE_AFTER = 10.0
-"""A session that lived this long ends the back-off of the failures before it."""
+"""A session that was bound this long ends the back-off of the failures before it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,19 +55,19 @@ class BindSession:
         self, bind: Bind, smpp: Smpp, ears: Ears, log: structlog.typing.FilteringBoundLogger
     ) -> None:
         self.bind, self.smpp, self.ears, self.log = bind, smpp, ears, log
-        self.link: AiosmpplibLink | None = None
+        self.link: Link | None = None
         self.state = "unbound"
         self.reason = ""
         self.rtt: float | None = None
         self.failures = 0
         self.problems = 0
         self.stopping = False
+        self.bound_at: float | None = None
         self.told_to_retry: BindRetry | None = None
         self.leaving: asyncio.Task[None] | None = None
 
     async def hold_forever(self) -> None:
         """Live, wait, live again."""
-        loop = asyncio.get_running_loop()
         times = BackoffTimes(
             self.smpp.backoff_first,
             self.smpp.backoff_max,
@@ -76,9 +75,9 @@ class BindSession:
             self.smpp.backoff_refused,
         )
         while True:
-            began = loop.time()
+            self.bound_at = None
             retry = await self.live()
-            self.failures = 1 if loop.time() - began > STABLE_AFTER else self.failures + 1
+            self.failures = 1 if self.was_stable() else self.failures + 1
             if self.is_stopping():
                 return
             jitter = random.random()  # noqa: S311 - spreads reconnects, no secret
@@ -87,6 +86,12 @@ class BindSession:
             level = self.log.error if retry is BindRetry.CREDENTIALS else self.log.warning
             level("bind.lost", reason=self.reason, failures=self.failures, wait_s=round(wait, 2))
             await asyncio.sleep(wait)
+
+    def was_stable(self) -> bool:
+        """Say whether the last session was bound for long; binding itself may take its timer."""
+        if self.bound_at is None:
+            return False
+        return asyncio.get_running_loop().time() - self.bound_at > STABLE_AFTER
 
     def is_stopping(self) -> bool:
         """Say whether `drain` was called."""
@@ -97,7 +102,8 @@ class BindSession:
         self.state = "binding"
         self.told_to_retry = None
         try:
-            link = AiosmpplibLink(self.settings(), self.on_deliver, self.on_event)
+            engine, settings = self.bind.engine, settings_of(self.bind, self.smpp)
+            link = link_of(engine, settings, self.on_deliver, self.on_event)
             self.link = link
             self.reason = await link.run()
         except BindRefused as error:
@@ -138,6 +144,7 @@ class BindSession:
         match event:
             case Bound():
                 self.state = "bound"
+                self.bound_at = asyncio.get_running_loop().time()
                 self.reason = ""
                 self.log.info("bind.bound", system_id=event.system_id)
                 if self.link is not None:
@@ -157,23 +164,3 @@ class BindSession:
                 self.log.warning("bind.problem", reason=reason)
             case _:
                 self.ears.on_credit()
-
-    def settings(self) -> LinkSettings:
-        """Give what the link needs to know."""
-        bind, tls = self.bind, self.bind.tls
-        return LinkSettings(
-            host=bind.host,
-            port=bind.port,
-            system_id=bind.system_id,
-            password=bind.password,
-            mode=bind.mode,
-            system_type=bind.system_type,
-            window=bind.window,
-            response_timeout=self.smpp.response_timeout,
-            enquire_interval=self.smpp.enquire_every,
-            enquire_timeout=self.smpp.enquire_timeout,
-            bind_timeout=self.smpp.bind_timeout,
-            tls=None
-            if tls.insecure
-            else TlsSettings(tls.ca_file, tls.cert_file, tls.key_file, tls.server_name),
-        )

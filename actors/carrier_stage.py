@@ -17,7 +17,7 @@ from hermes.core.priority import Shares
 from hermes.core.units import PRIORITIES, Priority
 from hermes.ports.override_store import CarrierIntent
 from hermes.ports.stream import Delivery, Short
-from hermes.stages.dispatcher_demand import DemandDispatcher
+from hermes.stages.dispatcher_affinity import AffinityDispatcher
 from hermes.stages.producer import Producer
 
 LONG_POLL = 1.0
@@ -26,7 +26,7 @@ LONGEST_HOLD = 2.0
 PAUSE = 0.2
 GATHER = 0.005
 LOOK_EVERY = 1.0
-MOST_ASKED = 10_000
+TO = b'"to":"'
 
 
 class CarrierStage(StageActor):
@@ -54,8 +54,9 @@ class CarrierStage(StageActor):
         self.puller = await self.belt.pull_by_demand(
             stream_of(self.carrier.id), self.on_item, self.on_short
         )
+        self.dispatcher = AffinityDispatcher(destination_of)
         self.producer = ProducerShell(
-            self, Producer(DemandDispatcher(MOST_ASKED), buffer_size=None), self.on_demand
+            self, Producer(self.dispatcher, buffer_size=None), self.on_demand
         )
         self.pool = await open_ledger(self.wiring, self.name, connections=1)
         self.overrides = PostgresOverrideStore(self.pool)
@@ -179,7 +180,7 @@ class CarrierStage(StageActor):
         while True:
             await asyncio.sleep(every)
             assert self.producer is not None
-            held = self.producer.core.buffer.events
+            held = [*self.producer.core.buffer.events, *self.dispatcher]
             now = self.loop.time()
             if self.is_going:
                 self.orphaned_at = None
@@ -197,7 +198,8 @@ class CarrierStage(StageActor):
         """Give what is buffered back to the belt."""
         assert self.producer is not None
         buffer = self.producer.core.buffer
-        replies = [delivery.reply for delivery in buffer.take(len(buffer))]
+        held = [*buffer.take(len(buffer)), *self.dispatcher.take_waiting()]
+        replies = [delivery.reply for delivery in held]
         if replies:
             _ = self.spawn(self.nak(replies))
 
@@ -216,6 +218,15 @@ class CarrierStage(StageActor):
             "paused": self.intent is None or self.intent.paused,
             "demand": self.wanted,
             "binds": len(producer.core.consumers) if producer else 0,
-            "buffered": producer.core.buffered_count if producer else 0,
+            "buffered": producer.core.buffered_count + self.dispatcher.waiting if producer else 0,
             "pulled": self.pulled,
         }
+
+
+def destination_of(delivery: Delivery) -> bytes:
+    """Give the number a job goes to, whose messages stay with one bind; b"" where none can be read.
+
+    A look at the octets: decoding is the bind's, and this stage sees every job.
+    """
+    start = delivery.data.find(TO) + len(TO)
+    return delivery.data[start : delivery.data.find(b'"', start)] if start >= len(TO) else b""

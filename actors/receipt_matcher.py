@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC
+from zoneinfo import ZoneInfo
+
+from msgspec.structs import replace
 
 from hermes.core.carrier import Carrier
 from hermes.core.number_match import addresses_agree, digits
@@ -12,16 +16,19 @@ from hermes.ports.inbound_store import FoundAttempt, Inbound, InboundStore
 from hermes.ports.receipt_store import Receipt, ReceiptStore, Target
 from hermes.smpp.decode import decode_tolerant
 from hermes.smpp.message_id import forms
-from hermes.smpp.receipt_text import is_receipt, parse_receipt
+from hermes.smpp.receipt_text import is_receipt, moment, parse_receipt
+from hermes.smpp.submit import reference_of
+from hermes.smpp.tlv import TlvTag
 
 
 @dataclass(frozen=True, slots=True)
 class ReadReceipt:
-    """A stored PDU that is a receipt."""
+    """A stored PDU that is a receipt; `reference` is the user_message_reference it carries."""
 
     row: Inbound
     receipt: Receipt
     note: ReceiptNote
+    reference: int | None
 
 
 def read(row: Inbound, carrier: Carrier | None) -> ReadReceipt | None:
@@ -31,9 +38,14 @@ def read(row: Inbound, carrier: Carrier | None) -> ReadReceipt | None:
     if not is_receipt(pdu, by_text=by_text):
         return None
     parsed = parse_receipt(pdu)
-    note = ReceiptNote(str(row.id), parsed.stat, parsed.err.replace(" ", "_"))
+    done = moment(parsed.done, UTC if carrier is None else ZoneInfo(carrier.tz))
+    said = "" if done is None else done.astimezone(UTC).isoformat()
+    note = ReceiptNote(str(row.id), parsed.stat, parsed.err.replace(" ", "_"), said)
+    tlv = pdu.tlv(TlvTag.user_message_reference)
+    reference = None if tlv is None else int.from_bytes(tlv, "big")
     source, destination = (str(pdu.fields.get(k, "")) for k in ("source_addr", "destination_addr"))
-    return ReadReceipt(row, Receipt(parsed.id, source, destination, str(note), parsed.final), note)
+    receipt = Receipt(parsed.id, source, destination, str(note), parsed.final)
+    return ReadReceipt(row, receipt, note, reference)
 
 
 class Matcher:
@@ -59,7 +71,7 @@ class Matcher:
         numbers = {f"+{digits(receipt.source)}" for receipt in missed if receipt.is_final}
         by_number = await self.store.find_uncertain(carrier, sorted(numbers)) if numbers else {}
         return [
-            target or of_id(known.receipt, by_id) or of_number(known.receipt, by_number)
+            target or of_id(known.receipt, by_id) or of_number(known, by_number)
             for known, target in zip(reads, targets, strict=True)
         ]
 
@@ -77,10 +89,24 @@ def of_id(receipt: Receipt, found: dict[str, FoundAttempt]) -> Target | None:
     return None
 
 
-def of_number(receipt: Receipt, found: dict[str, FoundAttempt]) -> Target | None:
-    """Give the uncertain attempt to the number a receipt comes from."""
-    attempt = found.get(f"+{digits(receipt.source)}") if receipt.is_final else None
-    return None if attempt is None else target_of(receipt, attempt)
+def of_number(known: ReadReceipt, found: dict[str, list[FoundAttempt]]) -> Target | None:
+    """Give the uncertain attempt to the number a receipt comes from.
+
+    By the user_message_reference it carries, which tells the segment too; without one there must be
+    just one attempt, of one segment.
+    """
+    receipt = known.receipt
+    if not receipt.is_final:
+        return None
+    attempts = found.get(f"+{digits(receipt.source)}", [])
+    if known.reference is not None:
+        for attempt in attempts:
+            segment = (known.reference - reference_of(attempt.attempt)) & 0xFFFF
+            if segment < attempt.segments:
+                return target_of(receipt, replace(attempt, segment=segment))
+    if len(attempts) == 1 and attempts[0].segments == 1:
+        return target_of(receipt, attempts[0])
+    return None
 
 
 def target_of(receipt: Receipt, found: FoundAttempt) -> Target:

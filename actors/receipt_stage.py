@@ -1,4 +1,4 @@
-"""A DLR processor: receipts of the binds and of the ledger, matched to attempts, told as events."""
+"""A DLR processor: receipts matched to attempts and told as events, messages from handsets kept."""
 
 from __future__ import annotations
 
@@ -12,10 +12,12 @@ from uuid import UUID, uuid4
 from actors.bind_outcomes import receipt_event
 from actors.consumer_shell import ConsumerShell
 from actors.event_sink import EventSink
+from actors.mo_desk import MoDesk
 from actors.receipt_matcher import Matcher, ReadReceipt, read
 from actors.stage_actor import StageActor
 from actors.stores import open_belt, open_ledger, open_memory
 from hermes.adapters.inbound_store_postgres import PostgresInboundStore
+from hermes.adapters.mo_store_postgres import PostgresMoStore
 from hermes.adapters.receipt_store_redis import RedisReceiptStore
 from hermes.core.carrier import Carrier
 from hermes.core.errors import StoreUnavailable
@@ -23,6 +25,7 @@ from hermes.core.event import Event, Source
 from hermes.core.witness import Witness
 from hermes.ports.inbound_store import Inbound
 from hermes.ports.receipt_store import Target
+from hermes.smpp.decode import decode_tolerant
 
 DEMAND = 200
 LEFT_AFTER = 5.0
@@ -30,6 +33,7 @@ LOOK_EVERY = 2.0
 LIMIT = 500
 RETRY_EVERY = 0.5
 MARK_EVERY = 0.2
+EXPIRE_EVERY = 5.0
 AGAIN_AT = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)
 """When an orphan is looked at again, in parts of the grace an uncertain attempt has.
 
@@ -64,6 +68,8 @@ class ReceiptStage(StageActor):
         self.orphans: deque[Orphan] = deque(maxlen=MOST_ORPHANS)
         self.marks: dict[str, list[UUID]] = {"matched": [], "orphan": [], "other": []}
         self.counts = {"matched": 0, "orphan": 0, "other": 0, "adopted": 0}
+        self.desk: MoDesk | None = None
+        self.id_forms: dict[str, str] = {}
 
     async def on_begin(self) -> None:
         """Open the stores, then subscribe to every bind."""
@@ -73,7 +79,8 @@ class ReceiptStage(StageActor):
         self.pool = await open_ledger(self.wiring, self.name)
         self.store = PostgresInboundStore(self.pool)
         forms = {c.id: c.id_form for c in self.carriers.values()}
-        self.matcher = Matcher(RedisReceiptStore(self.memory, forms), self.store)
+        self.receipts = RedisReceiptStore(self.memory, forms)
+        self.matcher = Matcher(self.receipts, self.store)
         self.sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
         self.batches: asyncio.Queue[tuple[Inbound, ...]] = asyncio.Queue()
         self.consumer = ConsumerShell(self, self.on_events)
@@ -84,6 +91,7 @@ class ReceiptStage(StageActor):
         _ = self.spawn(self.look_forever())
         _ = self.spawn(self.adopt_forever())
         _ = self.spawn(self.mark_forever())
+        _ = self.spawn(self.expire_forever())
 
     async def on_stop(self, deadline_s: float) -> None:
         """What is left stays unprocessed in the ledger."""
@@ -136,7 +144,7 @@ class ReceiptStage(StageActor):
     async def try_process(self, rows: Sequence[Inbound]) -> None:
         """Match, tell and mark; every part may be repeated."""
         known = [read(row, self.carriers.get(row.carrier)) for row in rows]
-        other = [row.id for row, one in zip(rows, known, strict=True) if one is None]
+        other = await self.take_mo([r for r, one in zip(rows, known, strict=True) if one is None])
         pairs = await self.match([one for one in known if one is not None])
         await self.sink.store(self.events_of(pairs))
         matched = [one.row.id for one, target in pairs if target is not None]
@@ -146,6 +154,44 @@ class ReceiptStage(StageActor):
             self.marks[result] += marked
         due = self.loop.time() + self.wait_of(0)
         self.orphans += [Orphan(due, 0, one) for one in orphans]
+
+    async def take_mo(self, rows: Sequence[Inbound]) -> list[UUID]:
+        """Keep messages from handsets; give the PDUs that are none, broken before any address."""
+        if not rows:
+            return []
+        mo = [row for row in rows if decode_tolerant(row.raw)[0].text("source_addr")]
+        desk = await self.desk_of()
+        desk.take(mo)
+        await desk.flush()
+        kept = {row.id for row in mo}
+        return [row.id for row in rows if row.id not in kept]
+
+    async def desk_of(self) -> MoDesk:
+        """Give the desk, which knows what waited before this process. Raises StoreUnavailable."""
+        if self.desk is None:
+            source = Source(self.wiring.host, self.name, self.boot)
+            desk = MoDesk(PostgresMoStore(self.pool), self.carriers, source)
+            await desk.restore(self.partition)
+            self.desk = desk
+        return self.desk
+
+    async def expire_forever(self) -> None:
+        """Let go of long messages of which parts are missing for too long."""
+        while True:
+            try:
+                desk = await self.desk_of()
+                desk.expire(self.clock())
+                await desk.flush()
+                await self.learn_forms()
+            except StoreUnavailable as error:
+                self.log.warning("store.unavailable", reason=str(error))
+            await asyncio.sleep(EXPIRE_EVERY)
+
+    async def learn_forms(self) -> None:
+        """Look how each carrier's receipts write message ids, for `hermes tree`."""
+        for carrier in self.carriers.values():
+            form = await self.receipts.learned_form(carrier.id)
+            self.id_forms[carrier.id] = carrier.id_form if form is None else form.value
 
     async def mark_forever(self) -> None:
         """Mark what was processed, a few times a second: a mark that is lost costs a repeat."""
@@ -237,4 +283,12 @@ class ReceiptStage(StageActor):
 
     def describe(self) -> dict[str, Any]:
         """Say what was processed."""
-        return {"waiting": self.batches.qsize(), "orphans": len(self.orphans), **self.counts}
+        desk = self.desk
+        return {
+            "waiting": self.batches.qsize(),
+            "orphans": len(self.orphans),
+            **self.counts,
+            "mo": 0 if desk is None else desk.stored,
+            "mo_parts": 0 if desk is None else desk.parts.waiting,
+            "id_forms": ", ".join(f"{name} {form}" for name, form in self.id_forms.items()),
+        }

@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 from rich.console import Console
 
+from bench.engines import engines
 from bench.machine import commit, this_machine, utc_now, wait_until_quiet
 from bench.processes import ProcessGone
 from bench.progress import Progress
@@ -32,6 +33,7 @@ ROWS: Mapping[str, tuple[str, Callable[[Options], Row]]] = {
     "5": ("accept only", accept_only),
     "5b": ("accept only, batches of 100", accept_batches),
     "6": ("submits and receipts together", receipts_beside_submits),
+    "engines": ("link engines alone", engines),
 }
 FAILURES = (DidNotStart, Stalled, ProcessGone, OSError, ValueError, psycopg.Error, TimeoutError)
 
@@ -97,7 +99,7 @@ def number_of(row: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Describe the options."""
-    rows = "\n".join(f"  {row_id:<3} {title}" for row_id, (title, _) in ROWS.items())
+    rows = "\n".join(f"  {row_id:<7} {title}" for row_id, (title, _) in ROWS.items())
     made = argparse.ArgumentParser(
         prog="bench",
         description="Measures a whole daemon on this machine and compares with what it must reach.",
@@ -107,7 +109,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--rows", metavar="1,3", help="only these rows")
     made.add_argument("--quick", action="store_true", help="a tenth of the messages")
     made.add_argument("--json", action="store_true", help="JSON on stdout instead of the table")
-    made.add_argument("--count", type=int, metavar="N", help="messages in rows 1, 2, 5, 6 (10000)")
+    made.add_argument(
+        "--count", type=int, metavar="N", help="messages in rows 1, 2, 5, 6, engines (10000)"
+    )
     made.add_argument(
         "--connections", type=int, metavar="N", default=40, help="HTTP connections (40)"
     )

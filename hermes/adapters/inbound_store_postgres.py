@@ -19,11 +19,14 @@ from json_to_recordset($1::json) as x(id uuid, carrier text, bind text, host tex
     received_at timestamptz, raw text, partition smallint, kind text)
 on conflict do nothing"""
 
-UNPROCESSED: Final = """
-select id, carrier, bind, host, received_at, raw, partition, kind from inbound
-where processed_at is null and partition = any($1::smallint[])
+INBOUND_COLUMNS: Final = "id, carrier, bind, host, received_at, raw, partition, kind"
+
+# parts of a long message that wait for the others have a result already
+UNPROCESSED: Final = f"""
+select {INBOUND_COLUMNS} from inbound
+where processed_at is null and result is null and partition = any($1::smallint[])
     and received_at <= now() - make_interval(secs => $2)
-order by id limit $3"""
+order by id limit $3"""  # noqa: S608 - constants
 
 MARK: Final = """
 update inbound set processed_at = now(), result = $4
@@ -51,6 +54,20 @@ where a.next_at is not null and a.next_action = 'resolve_uncertain' and a.carrie
 order by a.message, a.step, a.n"""
 
 
+def inbound_of(row: Sequence[Any]) -> Inbound:
+    """Make a PDU of INBOUND_COLUMNS."""
+    return Inbound(
+        id=row[0],
+        carrier=row[1],
+        bind=row[2],
+        host=row[3],
+        received_at=row[4],
+        raw=row[5],
+        partition=row[6],
+        kind=row[7],
+    )
+
+
 class PostgresInboundStore:
     """Inbound PDUs of every bind (port: InboundStore)."""
 
@@ -68,19 +85,7 @@ class PostgresInboundStore:
     ) -> list[Inbound]:
         """Give PDUs of these partitions that were received at least so long ago, oldest first."""
         rows = await self._fetch(UNPROCESSED, list(partitions), older_than_s, limit)
-        return [
-            Inbound(
-                id=row[0],
-                carrier=row[1],
-                bind=row[2],
-                host=row[3],
-                received_at=row[4],
-                raw=row[5],
-                partition=row[6],
-                kind=row[7],
-            )
-            for row in rows
-        ]
+        return [inbound_of(row) for row in rows]
 
     async def mark(self, ids: Sequence[UUID], result: str) -> None:
         """Note that PDUs were processed, and how it ended."""
@@ -116,8 +121,8 @@ class PostgresInboundStore:
 
     async def find_uncertain(
         self, carrier: str, recipients: Sequence[str]
-    ) -> dict[str, FoundAttempt]:
-        """Give the attempts whose outcome is open, where a recipient has just one."""
+    ) -> dict[str, list[FoundAttempt]]:
+        """Give the attempts whose outcome is open."""
         found: dict[str, list[FoundAttempt]] = {}
         rows = await self._fetch(FIND_UNCERTAIN, carrier, list(recipients)) if recipients else []
         for row in rows:
@@ -132,7 +137,7 @@ class PostgresInboundStore:
                     sender=row[7],
                 )
             )
-        return {recipient: some[0] for recipient, some in found.items() if len(some) == 1}
+        return found
 
     async def _fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         async def work(connection: Connection) -> list[tuple[Any, ...]]:

@@ -6,8 +6,10 @@ submitted = accepted + refused + NotSent + Lost + NoResponse, at any time after 
 from __future__ import annotations
 
 import asyncio
+import struct
 from collections import deque
 from collections.abc import Callable
+from typing import Final
 
 from hermes.ports.link import (
     Congestion,
@@ -27,6 +29,14 @@ from hermes.smpp.command import CommandId, command_name, response_to
 from hermes.smpp.status import CommandStatus
 from hermes.smpp.tlv import TlvTag, decode_tlvs, first_tlv
 from hermes.smpp.window import LateAnswer, Window
+
+_STATUS_AND_SEQUENCE: Final = struct.Struct(">II")
+_THROTTLED: Final = frozenset({CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RMSGQFUL})
+
+
+def loop_time() -> float:
+    """Monotonic seconds of the running loop: the clock that the timers of an engine run by."""
+    return asyncio.get_running_loop().time()
 
 
 class Submission:
@@ -93,20 +103,27 @@ class Accounts:
     def submit(self, wire: WirePdu) -> asyncio.Future[SubmitResult]:
         """Queue the PDU, or fail it as NotSent without credit."""
         submission = Submission(wire)
-        if self.credit > 0 and self._window.take():
+        if self._is_open and self._window.take():
             self.idle.clear()
             self._queue.append(submission)
-            self._signal()
+            self._ready.set()
         else:
             submission.fail(NotSent("no credit"))
         return submission.future
 
+    def pop(self) -> Submission | None:
+        """The next one to write at once, if there is one; `writing` has to follow."""
+        if not (self._is_open and self._queue):
+            return None
+        self._taken = submission = self._queue.popleft()
+        if not self._queue:
+            self._ready.clear()
+        return submission
+
     async def take(self) -> Submission:
         """The next one to write; nothing is awaited after the pop, so a cancel loses none."""
-        while not (self._is_open and self._queue):  # a pause may come between signal and waking
+        while (submission := self.pop()) is None:  # a pause may come between signal and waking
             await self._ready.wait()
-        self._taken = submission = self._queue.popleft()
-        self._signal()
         return submission
 
     def writing(self, submission: Submission, sequence: int, now: float) -> None:
@@ -149,8 +166,7 @@ class Accounts:
 
     def answered(self, frame: bytes, command: int, now: float) -> None:
         """A response came, in time, late or to nothing we sent."""
-        status = int.from_bytes(frame[8:12], "big")
-        sequence = int.from_bytes(frame[12:16], "big")
+        status, sequence = _STATUS_AND_SEQUENCE.unpack_from(frame, 8)
         submission = self._window.peek(sequence)
         if submission is None:
             reason = f"{command_name(command)} to sequence {sequence}, which is not in flight"
@@ -178,7 +194,7 @@ class Accounts:
         self._on_event(CreditChanged(self.credit))
 
     def _tell_pressure(self, submission: Submission, result: SubmitResult) -> None:
-        if result.status in (CommandStatus.ESME_RTHROTTLED, CommandStatus.ESME_RMSGQFUL):
+        if result.status in _THROTTLED:
             self._on_event(Throttled(result.status, result.latency, submission.reference))
         if result.tlvs:
             tlvs, _, _ = decode_tlvs(result.tlvs, 0, len(result.tlvs))

@@ -9,15 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable, Iterable
 from typing import Any, Final
 
 from aiosmpplib import ESME, BindMode, PduHeader, SmppMessage, SmppSessionState
 
-from hermes.adapters.link_accounts import Accounts
+from hermes.adapters.link_accounts import Accounts, loop_time
 from hermes.adapters.link_aiosmpplib_parts import Broker, Hook, NoCorrelator, NoThrottle
-from hermes.adapters.link_aiosmpplib_stream import closed_by_peer, open_stream
+from hermes.adapters.link_stream import BIND_COMMANDS, bind_frame, closed_by_peer, open_stream
 from hermes.ports.link import (
     BindRefused,
     Bound,
@@ -34,15 +33,15 @@ from hermes.ports.link import (
 )
 from hermes.smpp.command import CommandId, command_name, is_response, response_to
 from hermes.smpp.decode import decode_tolerant
-from hermes.smpp.encode import encode, encode_header_only
+from hermes.smpp.encode import encode_header_only
 from hermes.smpp.frame import MAX_LENGTH, MIN_LENGTH
-from hermes.smpp.pdu import Pdu
+from hermes.smpp.session import encode_deliver_resp
 from hermes.smpp.status import CommandStatus
 
 _MODES: Final = {
-    "trx": (BindMode.TRANSCEIVER, CommandId.bind_transceiver),
-    "tx": (BindMode.TRANSMITTER, CommandId.bind_transmitter),
-    "rx": (BindMode.RECEIVER, CommandId.bind_receiver),
+    "trx": BindMode.TRANSCEIVER,
+    "tx": BindMode.TRANSMITTER,
+    "rx": BindMode.RECEIVER,
 }
 _UNBIND_WAIT: Final = 2.0
 _END_WAIT: Final = 0.5
@@ -64,7 +63,6 @@ class AiosmpplibLink(ESME):
         self.settings = settings
         self.on_deliver = on_deliver
         self.on_event = on_event
-        self._mode, self._bind_command = _MODES[settings.mode]
         self._accounts = Accounts(settings.window, settings.response_timeout, self._tell)
         # the library checks lengths that carriers exceed; the bind PDU is made from `settings`
         super().__init__(
@@ -72,7 +70,7 @@ class AiosmpplibLink(ESME):
             settings.port,
             settings.system_id[:15],
             settings.password[:8],
-            bind_mode=self._mode,
+            bind_mode=_MODES[settings.mode],
             log_level=logging.CRITICAL,
             log_handler=logging.NullHandler(),
             hook=Hook(self._accounts),
@@ -129,13 +127,11 @@ class AiosmpplibLink(ESME):
         """See `Link.answer`."""
         if inbound.life != self._life or not self.is_bound:
             return
-        command = response_to(inbound.command_id)
-        head = encode_header_only(command, status, inbound.sequence)
-        self._reply((17).to_bytes(4, "big") + head[4:] + b"\0")  # message_id is unused and empty
+        self._reply(encode_deliver_resp(inbound.command_id, status, inbound.sequence))
 
     def pause(self, seconds: float) -> None:
         """See `Link.pause`."""
-        until = time.monotonic() + seconds
+        until = loop_time() + seconds
         if until <= self._paused_until:
             return
         self._paused_until = until
@@ -172,7 +168,9 @@ class AiosmpplibLink(ESME):
                 system_id = await self._exchange_bind(self._writer)
         except asyncio.IncompleteReadError as error:
             self._abort()
-            raise ConnectionResetError(f"{closed_by_peer(error)} before the bind") from error
+            raise ConnectionResetError(
+                f"{closed_by_peer(len(error.partial))} before the bind"
+            ) from error
         except BaseException:
             self._abort()
             raise
@@ -184,18 +182,8 @@ class AiosmpplibLink(ESME):
 
     async def _exchange_bind(self, writer: asyncio.StreamWriter) -> str:
         """Send the bind; the carrier's system_id, or BindRefused."""
-        s = self.settings
-        sequence = self.sequence_generator.next_sequence()
-        fields: dict[str, object] = {
-            "system_id": s.system_id,
-            "password": s.password,
-            "system_type": s.system_type,
-            "interface_version": 0x34,
-            "addr_ton": s.addr_ton,
-            "addr_npi": s.addr_npi,
-            "address_range": s.address_range,
-        }
-        writer.write(encode(Pdu(self._bind_command, 0, sequence, fields)))
+        command = BIND_COMMANDS[self.settings.mode]
+        writer.write(bind_frame(self.settings, self.sequence_generator.next_sequence()))
         while True:
             frame, header = await self._get_pdu()
             if header.smpp_command == CommandId.enquire_link:
@@ -203,7 +191,7 @@ class AiosmpplibLink(ESME):
                 writer.write(reply)
             if not is_response(header.smpp_command):
                 continue  # outbind, or a carrier in a hurry: it will send it again
-            if header.smpp_command != response_to(self._bind_command):
+            if header.smpp_command != response_to(command):
                 raise BindRefused(header.command_status or CommandStatus.ESME_RINVCMDID)
             if header.command_status:
                 raise BindRefused(header.command_status)
@@ -246,7 +234,7 @@ class AiosmpplibLink(ESME):
                 return f"internal error: {error!r}", error
         for error in errors:
             if isinstance(error, asyncio.IncompleteReadError):
-                return closed_by_peer(error), None
+                return closed_by_peer(len(error.partial)), None
         return f"connection lost: {errors[0]}" if errors else "ended", None
 
     def _end(self, reason: str) -> None:
@@ -303,9 +291,9 @@ class AiosmpplibLink(ESME):
     async def _reap(self) -> None:
         """Response timers and enquire_link; it writes without waiting for a full buffer."""
         s = self.settings
-        enquire_at = time.monotonic() + s.enquire_interval
+        enquire_at = loop_time() + s.enquire_interval
         while True:
-            now = time.monotonic()
+            now = loop_time()
             self._accounts.expire(now)
             if self._enquired is not None:
                 if now - self._enquired[1] >= s.enquire_timeout:
@@ -359,7 +347,7 @@ class AiosmpplibLink(ESME):
     def _inbound_request(self, frame: bytes, command: int, sequence: int) -> None:
         match command:
             case CommandId.deliver_sm | CommandId.data_sm:
-                self.on_deliver(Inbound(frame, sequence, time.monotonic(), self._life))
+                self.on_deliver(Inbound(frame, sequence, loop_time(), self._life))
             case CommandId.enquire_link:
                 self._reply(encode_header_only(CommandId.enquire_link_resp, 0, sequence))
             case CommandId.unbind:
@@ -375,7 +363,7 @@ class AiosmpplibLink(ESME):
                 self.on_event(Problem(f"unexpected request {command_name(command)}", frame))
 
     def _inbound_response(self, frame: bytes, header: PduHeader) -> None:
-        command, sequence, now = header.smpp_command, header.sequence_num, time.monotonic()
+        command, sequence, now = header.smpp_command, header.sequence_num, loop_time()
         if self._enquired is not None and sequence == self._enquired[0]:
             # a generic_nack to it proves the link just as well
             self.on_event(RttMeasured(now - self._enquired[1]))

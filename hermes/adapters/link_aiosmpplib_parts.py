@@ -3,8 +3,6 @@
 # ruff: noqa: ARG002  (the signatures are the library's)
 from __future__ import annotations
 
-import time
-
 from aiosmpplib import (
     AbstractBroker,
     AbstractCorrelator,
@@ -15,7 +13,7 @@ from aiosmpplib import (
     SmppMessage,
 )
 
-from hermes.adapters.link_accounts import Accounts, Submission
+from hermes.adapters.link_accounts import Accounts, Submission, loop_time
 
 
 class Request(SmppMessage):
@@ -62,7 +60,7 @@ class Hook(AbstractHook):
         """Called before each write."""
         if isinstance(smpp_message, Request):
             sequence = smpp_message.sequence_num
-            self._accounts.writing(smpp_message.submission, sequence, time.monotonic())
+            self._accounts.writing(smpp_message.submission, sequence, loop_time())
 
     async def received(self, smpp_message: SmppMessage | None, pdu: bytes, client_id: str) -> None:
         """Nothing: the link reads the octets itself."""

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hermes.cli import carrier, dead, place, run, send, simulate, status
+from hermes.cli import carrier, dead, inbound, place, run, send, simulate, smpp, status
 from hermes.cli.exit_code import CommandExit, exit_codes
 
 ALWAYS = (CommandExit.OK, CommandExit.USAGE)
@@ -39,7 +39,9 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the configuration.", epilog=CHECKS, no_args_is_help=True)
 app.add_typer(config_app, name="config")
-carrier_app = typer.Typer(help="Pause a carrier, or let it go on.", no_args_is_help=True)
+carrier_app = typer.Typer(
+    help="Pause a carrier, let it go on, or see whether it binds.", no_args_is_help=True
+)
 app.add_typer(carrier_app, name="carrier")
 for word, command in carrier.COMMANDS.items():
     carrier_app.command(word, epilog=exit_codes(*ASKS))(command)
@@ -51,8 +53,17 @@ dead_app = typer.Typer(
 app.add_typer(dead_app, name="dead")
 for word, command in dead.COMMANDS.items():
     dead_app.command(word, epilog=exit_codes(*ASKS))(command)
+smpp_app = typer.Typer(
+    help="Explain PDUs and delivery receipts as Hermes reads them.",
+    epilog=exit_codes(*ALWAYS),
+    no_args_is_help=True,
+)
+app.add_typer(smpp_app, name="smpp")
+for word, command in smpp.COMMANDS.items():
+    smpp_app.command(word, epilog=exit_codes(*ALWAYS))(command)
 app.command("run", epilog=exit_codes(*RUNS))(run.run)
 app.command("send", epilog=exit_codes(*ASKS, CommandExit.TIMED_OUT))(send.send)
+app.command("inbound", epilog=exit_codes(*ASKS))(inbound.inbound)
 app.command("status", epilog=exit_codes(*ASKS))(status.status)
 app.command("tree", epilog=exit_codes(*ASKS))(status.tree)
 app.command(

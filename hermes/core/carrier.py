@@ -6,6 +6,11 @@ from typing import Literal
 
 import msgspec
 
+NationalLanguage = Literal[
+    "tr", "es", "pt", "bn", "gu", "hi", "kn", "ml", "or", "pa", "ta", "te", "ur"
+]
+"""ISO 639-1 codes of the languages with tables of their own (3GPP TS 23.038, annex A)."""
+
 
 class DataCodings(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """The data_coding this carrier wants for each alphabet (SMPP 3.4, 5.2.19)."""
@@ -77,7 +82,8 @@ class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     """One account; a provider plugin account or an SMTP relay is a carrier of another kind.
 
     `max_rate` is a ceiling in segments/s (None: learned), `max_queue` the hard bound per subject,
-    `validity_s` the validity_period to ask for in seconds.
+    `validity_s` the validity_period to ask for in seconds, `national_languages` whose national
+    tables a text may use where that saves segments.
     """
 
     id: str
@@ -87,6 +93,7 @@ class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     tz: str = "UTC"
     default_alphabet: Literal["gsm7", "latin1", "ascii"] = "gsm7"
     dcs: DataCodings = DataCodings()
+    national_languages: tuple[NationalLanguage, ...] = ()
     segmentation: Literal["udh8", "udh16", "sar", "payload"] = "udh8"
     number_format: Literal["e164", "plus", "national", "00"] = "e164"
     country: str | None = None

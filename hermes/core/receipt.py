@@ -25,12 +25,20 @@ def kind_of_receipt(stat: str) -> EventKind:
 class ReceiptNote(NamedTuple):
     """What an orphan keeps of its receipt, so that whoever matches it can tell the event.
 
-    `inbound` is the id of the stored PDU, `err` the carrier's code, both without blanks.
+    `inbound` is the id of the stored PDU, `err` the carrier's code, `done` when the carrier says it
+    ended (RFC 3339, empty where it does not); all without blanks.
     """
 
     inbound: str
     stat: str
     err: str
+    done: str = ""
+
+    @property
+    def words(self) -> str:
+        """What the trail shows of it."""
+        parts = (f"err {self.err}" if self.err else "", f"done {self.done}" if self.done else "")
+        return ", ".join(filter(None, parts))
 
     def __str__(self) -> str:
         return " ".join(self)
@@ -38,5 +46,5 @@ class ReceiptNote(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> ReceiptNote:
         """Read what `str` wrote; parts that are missing are empty."""
-        parts = [*text.split(" ", 2), "", ""]
-        return cls(parts[0], parts[1], parts[2])
+        inbound, stat, err, done = [*text.split(" ", 3), "", "", ""][:4]
+        return cls(inbound, stat, err, done)

@@ -74,9 +74,9 @@ class InboundStore(Protocol):
 
     async def find_uncertain(
         self, carrier: str, recipients: Sequence[str]
-    ) -> dict[str, FoundAttempt]:
-        """Give the attempts to these E.164 recipients whose outcome is open on the ledger clock.
+    ) -> dict[str, list[FoundAttempt]]:
+        """Give the attempts to these E.164 recipients whose outcome is open, oldest first.
 
-        Only where a recipient has exactly one: a receipt with an id nobody knows then is its.
+        For receipts with an id nobody knows.
         """
         ...

@@ -6,6 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol, TypeAlias
 
+import msgspec
+
 if TYPE_CHECKING:
     import asyncio
 
@@ -56,8 +58,7 @@ class WirePdu:
     reference: str = ""
 
 
-@dataclass(frozen=True, slots=True)
-class SubmitResult:
+class SubmitResult(msgspec.Struct, frozen=True):
     """The answer to a submit: `status` 0 is accepted.
 
     An accepted submit may lack a `message_id`: no receipt can be matched by id then. `latency` is
@@ -116,8 +117,7 @@ class Bound:
     system_id: str
 
 
-@dataclass(frozen=True, slots=True)
-class CreditChanged:
+class CreditChanged(msgspec.Struct, frozen=True):
     """A slot became free, or a pause ended; `credit` is the new number."""
 
     credit: int

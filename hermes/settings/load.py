@@ -11,10 +11,9 @@ from typing import Any
 
 import msgspec
 
-from hermes.core.carrier import Carrier
 from hermes.core.errors import ConfigError
-from hermes.core.ids import is_name
-from hermes.settings.check import Fault, check, dotted
+from hermes.settings.check import Fault, check
+from hermes.settings.check_carriers import check_carriers
 from hermes.settings.tree import Settings
 
 PREFIX = "HERMES_"
@@ -90,27 +89,6 @@ def plain(text: str) -> object:
         return tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         return text
-
-
-def check_carriers(carriers: tuple[Carrier, ...], faults: list[Fault]) -> None:
-    """Check what no single field can: ids, and that they are unique."""
-    seen: set[str] = set()
-    for index, carrier in enumerate(carriers):
-        key = f"carrier[{index}]"
-        if not is_name(carrier.id):
-            faults.append(Fault(dotted(key, "id"), f"{carrier.id!r} must match [a-z0-9-]{{1,32}}"))
-        if carrier.id in seen:
-            faults.append(Fault(dotted(key, "id"), f"{carrier.id!r} is used twice"))
-        seen.add(carrier.id)
-        binds = [bind.id for bind in carrier.bind]
-        for position, bind in enumerate(binds):
-            where = f"{key}.bind[{position}].id"
-            if not is_name(bind):
-                faults.append(Fault(where, f"{bind!r} must match [a-z0-9-]{{1,32}}"))
-            if binds.index(bind) != position:
-                faults.append(Fault(where, f"{bind!r} is used twice"))
-        if carrier.kind == "smpp" and not binds:
-            faults.append(Fault(f"{key}.bind", "a carrier of kind smpp needs one bind at least"))
 
 
 def host_name() -> str:

@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 from hermes.smpp.gsm7 import NotGsm7, decode_gsm7, encode_gsm7
+from hermes.smpp.gsm7_national import DEFAULT, Shift, decode_national, encode_national, shifts_of
+from hermes.smpp.gsm7_national_tables import Language
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 
 class Alphabet(Enum):
@@ -21,13 +26,17 @@ class Alphabet(Enum):
 
 @dataclass(frozen=True, slots=True)
 class DataCodings:
-    """The data_coding numbers of one carrier; `default_alphabet` is what its 0 means."""
+    """The data_coding numbers of one carrier; `default_alphabet` is what its 0 means.
+
+    `languages` are those whose national tables it carries to the handset.
+    """
 
     gsm7: int = 0
     latin1: int = 3
     ucs2: int = 8
     flash: int = 0x10
     default_alphabet: Alphabet = Alphabet.GSM7
+    languages: tuple[Language, ...] = ()
 
 
 STANDARD: Final = DataCodings()
@@ -35,11 +44,15 @@ STANDARD: Final = DataCodings()
 
 @dataclass(frozen=True, slots=True)
 class Encoded:
-    """The octets of a text, their alphabet and the data_coding to send with them."""
+    """The octets of a text, their alphabet and the data_coding to send with them.
+
+    `shift` names the national tables of GSM 7-bit, to be told in the user data header.
+    """
 
     alphabet: Alphabet
     data_coding: int
     octets: bytes
+    shift: Shift = DEFAULT
 
     @property
     def units(self) -> int:
@@ -58,6 +71,24 @@ def encode_text(text: str, codings: DataCodings = STANDARD) -> Encoded:
     if octets is not None:
         return Encoded(small, data_coding, octets)
     return Encoded(Alphabet.UCS2, codings.ucs2, text.encode("utf-16-be"))
+
+
+def encodings(text: str, codings: DataCodings = STANDARD) -> Iterator[Encoded]:
+    """Every way to write a text, the one that most handsets read first.
+
+    First what `encode_text` gives, then GSM 7-bit by each national shift of the carrier that has
+    all its characters. Raises UnicodeEncodeError as that does.
+    """
+    yield encode_text(text, codings)
+    if codings.default_alphabet is not Alphabet.GSM7:
+        return
+    for language in codings.languages:
+        for shift in shifts_of(language):
+            try:
+                octets = encode_national(text, shift)
+            except NotGsm7:
+                continue
+            yield Encoded(Alphabet.GSM7, codings.gsm7, octets, shift)
 
 
 def _small(text: str, alphabet: Alphabet) -> bytes | None:
@@ -93,14 +124,22 @@ _GENERAL: Final = (Alphabet.GSM7, Alphabet.BINARY, Alphabet.UCS2, Alphabet.BINAR
 _TABLE: Final = {0x01: Alphabet.ASCII, 0x03: Alphabet.LATIN1}
 
 
-def decode_text(octets: bytes, data_coding: int, codings: DataCodings = STANDARD) -> str:
+def decode_text(
+    octets: bytes, data_coding: int, codings: DataCodings = STANDARD, shift: Shift = DEFAULT
+) -> str:
     """The text for a person to read, with replacement characters; never raises.
 
-    Binary and unknown codings are read as latin-1, so every octet stays visible.
+    Binary and unknown codings are read as latin-1, so every octet stays visible. `shift` is what
+    the user data header says of GSM 7-bit.
     """
-    match alphabet_of(data_coding, codings):
+    return decode_alphabet(octets, alphabet_of(data_coding, codings), shift)
+
+
+def decode_alphabet(octets: bytes, alphabet: Alphabet, shift: Shift = DEFAULT) -> str:
+    """As `decode_text`, for an alphabet that is known."""
+    match alphabet:
         case Alphabet.GSM7:
-            return decode_gsm7(octets)
+            return decode_gsm7(octets) if shift == DEFAULT else decode_national(octets, shift)
         case Alphabet.UCS2:
             return octets.decode("utf-16-be", "replace")
         case Alphabet.ASCII | Alphabet.LATIN1 | Alphabet.BINARY:

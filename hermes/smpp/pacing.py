@@ -142,7 +142,7 @@ class Pacing:
 
         80 to 89 hold the rate, 90 to 99 reduce it once a second, 100 is a throttle.
         """
-        if level < _CONGESTED:
+        if not _CONGESTED <= level <= _OVERLOADED:
             self._congested_until = 0.0
             return
         self._congested_until = now + _CONGESTION_TOLD

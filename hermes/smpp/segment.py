@@ -3,14 +3,25 @@
 from __future__ import annotations
 
 import struct
-import unicodedata
 from dataclasses import dataclass
 from enum import Enum
-from typing import Final
+from typing import TYPE_CHECKING, Final, assert_never
 
-from hermes.smpp.data_coding import STANDARD, Alphabet, DataCodings, Encoded, encode_text
+from hermes.smpp.data_coding import (
+    STANDARD,
+    Alphabet,
+    DataCodings,
+    Encoded,
+    encode_text,
+    encodings,
+)
+from hermes.smpp.grapheme import graphemes
 from hermes.smpp.gsm7 import ESCAPE
+from hermes.smpp.gsm7_national import DEFAULT, Shift, tables_of
 from hermes.smpp.tlv import Tlv, TlvTag
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 MAX_SEGMENTS: Final = 255
 UDHI: Final = 0x40
@@ -26,20 +37,15 @@ class Concatenation(Enum):
     PAYLOAD = "payload"  # the whole text in message_payload; the SMSC splits
 
 
-_SINGLE: Final = {Alphabet.GSM7: 160, Alphabet.UCS2: 70}
-_PART: Final = {
-    Concatenation.UDH8: {Alphabet.GSM7: 153, Alphabet.UCS2: 67},
-    Concatenation.UDH16: {Alphabet.GSM7: 152, Alphabet.UCS2: 66},
-    Concatenation.SAR: {Alphabet.GSM7: 153, Alphabet.UCS2: 67},
-    Concatenation.PAYLOAD: {Alphabet.GSM7: 153, Alphabet.UCS2: 67},
+_USER_DATA: Final = 140
+"""Octets of one short message, its header included (3GPP TS 23.040, 9.2.3.24)."""
+_MARK: Final = {
+    Concatenation.UDH8: 6,
+    Concatenation.UDH16: 7,
+    Concatenation.SAR: 6,
+    Concatenation.PAYLOAD: 6,
 }
-_SINGLE_OCTETS: Final = 140
-_PART_OCTETS: Final = {
-    Concatenation.UDH8: 134,
-    Concatenation.UDH16: 133,
-    Concatenation.SAR: 134,
-    Concatenation.PAYLOAD: 134,
-}
+"""Octets of a header that marks a part, its length octet included."""
 
 
 class TextTooLong(ValueError):
@@ -67,23 +73,36 @@ class Segment:
     payload: bool = False
 
 
-def single_limit(alphabet: Alphabet) -> int:
-    """Units that fit one segment: septets, octets or 16-bit units."""
-    return _SINGLE.get(alphabet, _SINGLE_OCTETS)
+def room(alphabet: Alphabet, header: int) -> int:
+    """Units beside a header of so many octets: septets, octets or 16-bit units."""
+    left = _USER_DATA - header
+    match alphabet:
+        case Alphabet.GSM7:
+            return left * 8 // 7
+        case Alphabet.UCS2:
+            return left // 2
+        case Alphabet.LATIN1 | Alphabet.ASCII | Alphabet.BINARY:
+            return left
 
 
-def part_limit(alphabet: Alphabet, concatenation: Concatenation) -> int:
+def single_limit(alphabet: Alphabet, shift: Shift = DEFAULT) -> int:
+    """Units that fit one segment."""
+    elements = shift.elements
+    return room(alphabet, 1 + len(elements) if elements else 0)
+
+
+def part_limit(alphabet: Alphabet, concatenation: Concatenation, shift: Shift = DEFAULT) -> int:
     """Units that fit one part of several."""
-    return _PART[concatenation].get(alphabet, _PART_OCTETS[concatenation])
+    return room(alphabet, _MARK[concatenation] + len(shift.elements))
 
 
 def single_segment(text: str, codings: DataCodings = STANDARD) -> Segment:
     """The only segment of a short text; TextTooLong when it does not fit one."""
-    encoded = encode_text(text, codings)
-    limit = single_limit(encoded.alphabet)
-    if encoded.units > limit:
-        raise TextTooLong(encoded.units, limit)
-    return Segment(1, 1, encoded.data_coding, encoded.octets)
+    for encoded in encodings(text, codings):
+        if encoded.units <= single_limit(encoded.alphabet, encoded.shift):
+            return _alone(encoded)
+    plain = encode_text(text, codings)
+    raise TextTooLong(plain.units, single_limit(plain.alphabet))
 
 
 def segments(
@@ -94,30 +113,59 @@ def segments(
 ) -> tuple[Segment, ...]:
     """The segments of a text, one if it fits; all of several carry `reference` (cut to its width).
 
-    No part ends inside an escape pair, a surrogate pair or, if room allows, a grapheme. Raises
-    TextTooLong beyond 255 parts.
+    The alphabet is the one with the fewest segments among the carrier's small one or UCS-2 and the
+    national tables it allows; of equal ones the first in the order of `encodings`. No part ends
+    inside an escape pair, a surrogate pair or, if room allows, a grapheme. Raises TextTooLong
+    beyond 255 parts.
     """
-    encoded = encode_text(text, codings)
-    if encoded.units <= single_limit(encoded.alphabet):
-        return (Segment(1, 1, encoded.data_coding, encoded.octets),)
-    parts = split(encoded, part_limit(encoded.alphabet, concatenation))
+    encoded, parts = _fewest(text, codings, concatenation)
+    if len(parts) == 1:
+        return (_alone(encoded),)
     if len(parts) > MAX_SEGMENTS:
-        limit = MAX_SEGMENTS * part_limit(encoded.alphabet, concatenation)
+        limit = MAX_SEGMENTS * part_limit(encoded.alphabet, concatenation, encoded.shift)
         raise TextTooLong(encoded.units, limit)
     if concatenation is Concatenation.PAYLOAD:
         return (Segment(1, 1, encoded.data_coding, encoded.octets, payload=True),)
     total = len(parts)
     return tuple(
-        _mark(encoded.data_coding, part, (reference, total, number), concatenation)
+        _mark(encoded, part, (reference, total, number), concatenation)
         for number, part in enumerate(parts, 1)
     )
 
 
+def _fewest(
+    text: str, codings: DataCodings, concatenation: Concatenation
+) -> tuple[Encoded, tuple[bytes, ...]]:
+    """The encoding with the fewest parts, and the octets of each part."""
+    best: tuple[Encoded, tuple[bytes, ...]] | None = None
+    for encoded in encodings(text, codings):
+        parts = _parts(encoded, concatenation)
+        # an SMSC that splits or marks itself need not keep the tables' header in every part
+        headed = concatenation in (Concatenation.UDH8, Concatenation.UDH16) or len(parts) == 1
+        if best is None or (headed and len(parts) < len(best[1])):
+            best = encoded, parts
+        if len(best[1]) == 1:
+            break
+    assert best is not None
+    return best
+
+
+def _parts(encoded: Encoded, concatenation: Concatenation) -> tuple[bytes, ...]:
+    if encoded.units <= single_limit(encoded.alphabet, encoded.shift):
+        return (encoded.octets,)
+    return split(encoded, part_limit(encoded.alphabet, concatenation, encoded.shift))
+
+
 def split(encoded: Encoded, limit: int) -> tuple[bytes, ...]:
     """Cut the octets of a text into parts of at most `limit` units, whole characters each."""
+    octets = encoded.octets
     if encoded.alphabet is Alphabet.UCS2:
-        return _split_ucs2(encoded.octets.decode("utf-16-be"), limit)
-    octets, parts, start = encoded.octets, [], 0
+        return _split_text(octets.decode("utf-16-be"), 2 * limit, _utf16)
+    if encoded.shift != DEFAULT:
+        tables = tables_of(encoded.shift)
+        return _split_text(tables.decode(octets), limit, tables.encode)
+    parts: list[bytes] = []
+    start = 0
     while start < len(octets):
         end = min(start + limit, len(octets))
         if end < len(octets) and encoded.alphabet is Alphabet.GSM7 and octets[end - 1] == ESCAPE:
@@ -127,69 +175,64 @@ def split(encoded: Encoded, limit: int) -> tuple[bytes, ...]:
     return tuple(parts)
 
 
-def _split_ucs2(text: str, limit: int) -> tuple[bytes, ...]:
+def _split_text(text: str, limit: int, encode: Callable[[str], bytes]) -> tuple[bytes, ...]:
+    """Cut between graphemes, and inside one only when it is longer than a part (`limit` octets)."""
     parts: list[bytes] = []
-    part, units = "", 0
-    for grapheme in _graphemes(text):
-        size = _units(grapheme)
-        if units + size <= limit:
-            part, units = part + grapheme, units + size
+    part = b""
+    for grapheme in graphemes(text):
+        octets = encode(grapheme)
+        if len(part) + len(octets) <= limit:
+            part += octets
             continue
         if part:
-            parts.append(part.encode("utf-16-be"))
-        part, units = "", 0
-        for character in grapheme:  # longer than a part: no room to keep it together
-            if units + _units(character) > limit:
-                parts.append(part.encode("utf-16-be"))
-                part, units = "", 0
-            part, units = part + character, units + _units(character)
+            parts.append(part)
+        part = b""
+        for character in grapheme if len(octets) > limit else (grapheme,):
+            octets = encode(character)
+            if len(part) + len(octets) > limit:
+                parts.append(part)
+                part = b""
+            part += octets
     if part:
-        parts.append(part.encode("utf-16-be"))
+        parts.append(part)
     return tuple(parts)
 
 
-def _units(text: str) -> int:
-    return len(text) + sum(character > "\uffff" for character in text)
+def _utf16(text: str) -> bytes:
+    return text.encode("utf-16-be")
 
 
-def _graphemes(text: str) -> list[str]:
-    """Characters with what joins them: combining marks, variation selectors, ZWJ, skin tones."""
-    found: list[str] = []
-    joined = False
-    for character in text:
-        if found and (joined or _extends(character)):
-            found[-1] += character
-        else:
-            found.append(character)
-        joined = character == "\u200d"
-    return found
-
-
-def _extends(character: str) -> bool:
-    return (
-        unicodedata.combining(character) != 0
-        or character == "\u200d"
-        or "\ufe00" <= character <= "\ufe0f"
-        or "\U0001f3fb" <= character <= "\U0001f3ff"
-    )
+def _alone(encoded: Encoded) -> Segment:
+    """The one segment of a text, behind a header when it needs to name its tables."""
+    elements = encoded.shift.elements
+    if not elements:
+        return Segment(1, 1, encoded.data_coding, encoded.octets)
+    return Segment(1, 1, encoded.data_coding, _behind(elements, encoded.octets), UDHI)
 
 
 def _mark(
-    data_coding: int, part: bytes, place: tuple[int, int, int], concatenation: Concatenation
+    encoded: Encoded, part: bytes, place: tuple[int, int, int], concatenation: Concatenation
 ) -> Segment:
     """The part with its mark; `place` is reference, total, number."""
     reference, total, number = place
     match concatenation:
         case Concatenation.UDH8:
-            udh = bytes((5, 0, 3, reference & 0xFF, total, number))
-            return Segment(number, total, data_coding, udh + part, UDHI)
+            mark = bytes((0, 3, reference & 0xFF, total, number))
         case Concatenation.UDH16:
-            udh = struct.pack(">BBBHBB", 6, 8, 4, reference & 0xFFFF, total, number)
-            return Segment(number, total, data_coding, udh + part, UDHI)
+            mark = struct.pack(">BBHBB", 8, 4, reference & 0xFFFF, total, number)
         case Concatenation.SAR | Concatenation.PAYLOAD:
             tlvs = (
                 Tlv.integer(TlvTag.sar_msg_ref_num, reference & 0xFFFF),
                 Tlv.integer(TlvTag.sar_total_segments, total),
                 Tlv.integer(TlvTag.sar_segment_seqnum, number),
             )
-            return Segment(number, total, data_coding, part, 0, tlvs)
+            return Segment(number, total, encoded.data_coding, part, 0, tlvs)
+        case _:
+            assert_never(concatenation)
+    octets = _behind(mark + encoded.shift.elements, part)
+    return Segment(number, total, encoded.data_coding, octets, UDHI)
+
+
+def _behind(elements: bytes, body: bytes) -> bytes:
+    """The body behind a user data header of these information elements."""
+    return bytes((len(elements),)) + elements + body

@@ -173,6 +173,7 @@ def classify(status: int, overrides: Mapping[int, StatusRule] | None = None) -> 
     return RULES.get(status, UNLISTED)
 
 
+_LONGEST_RANGE: Final = 4096
 _CLASS_RULES: Final = {
     StatusClass.THROTTLE: RULES[0x58],
     StatusClass.RETRY: StatusRule(_R, retries=3, delay=30.0),
@@ -182,19 +183,29 @@ _CLASS_RULES: Final = {
 
 
 def overrides_of(status_map: Mapping[str, str]) -> dict[int, StatusRule]:
-    """A carrier's own map for `classify`: status as number or name -> class.
+    """A carrier's own map for `classify`: status as number, range or name -> class.
 
-    `{"0x401": "throttle", "1026": "retry", "ESME_RX_P_APPN": "permanent"}`. Raises ValueError
-    for a status or class that is none.
+    `{"0x401": "throttle", "0x410-0x41f": "retry", "ESME_RX_P_APPN": "permanent"}`; a single status
+    goes before a range. Raises ValueError for a status or class that is none.
     """
-    overrides: dict[int, StatusRule] = {}
+    ranges: dict[int, StatusRule] = {}
+    singles: dict[int, StatusRule] = {}
     for written, class_name in status_map.items():
-        known = CommandStatus.__members__.get(written)
         rule = _CLASS_RULES.get(StatusClass(class_name))
         if rule is None:
             raise ValueError(f"status {written} cannot be mapped to {class_name!r}")
-        overrides[int(written, 0) if known is None else int(known)] = rule
-    return overrides
+        known = CommandStatus.__members__.get(written)
+        first, dash, last = written.partition("-")
+        if known is not None:
+            singles[int(known)] = rule
+        elif dash:
+            statuses = range(int(first, 0), int(last, 0) + 1)
+            if not 0 < len(statuses) <= _LONGEST_RANGE:
+                raise ValueError(f"range {written} holds {len(statuses)} statuses, not 1 to 4096")
+            ranges |= dict.fromkeys(statuses, rule)
+        else:
+            singles[int(written, 0)] = rule
+    return ranges | singles
 
 
 class BindRetry(Enum):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime, timedelta
 from zlib import crc32
 
@@ -11,11 +12,13 @@ from hermes.core.ids import split_attempt_id
 from hermes.core.job import Job
 from hermes.smpp.data_coding import Alphabet, DataCodings
 from hermes.smpp.encode import encode_submit_sm
+from hermes.smpp.gsm7_national import languages_of
 from hermes.smpp.pdu import SubmitSm
 from hermes.smpp.segment import Concatenation, Segment, segments
-from hermes.smpp.tlv import Tlv
+from hermes.smpp.tlv import Tlv, TlvTag
 
 UNKNOWN = TonNpi(0, 0)
+INTERNATIONAL, NATIONAL = 1, 2
 
 
 class CannotSend(CarrierError):
@@ -36,32 +39,36 @@ def submits_of(job: Job, carrier: Carrier, now: datetime) -> tuple[bytes, ...]:
         raise CannotSend("no_text", "the job carries no text")
     sender, ton_npi = sender_of(job.sender, carrier)
     concatenation = Concatenation(carrier.segmentation)
-    parts = segments(job.text, reference_of(job), codings_of(carrier), concatenation)
+    parts = segments(job.text, reference_of(job.attempt), codings_of(carrier), concatenation)
     validity = validity_of(job, carrier, now)
     return tuple(
         encode_submit_sm(one(job, carrier, part, (sender, ton_npi, validity))) for part in parts
     )
 
 
-def reference_of(job: Job) -> int:
-    """Give the 16-bit reference that marks the segments of a long text.
+def reference_of(attempt: str) -> int:
+    """Give the 16-bit reference that marks the segments of an attempt's text.
 
     It is made of the message id, so that a segment sent again, by whom and when ever, joins those
     that a handset has already.
     """
-    return crc32(split_attempt_id(job.attempt)[0].encode()) & 0xFFFF
+    return crc32(split_attempt_id(attempt)[0].encode()) & 0xFFFF
 
 
 def one(job: Job, carrier: Carrier, part: Segment, fixed: tuple[str, TonNpi, str]) -> SubmitSm:
     """Give the parameters of one segment; `fixed` = sender, its TON/NPI, validity."""
     sender, ton_npi, validity = fixed
     tlvs = (*part.tlvs, *vendor_tlvs(carrier))
+    if carrier.user_message_reference:
+        place = (reference_of(job.attempt) + part.number - 1) & 0xFFFF
+        tlvs = (Tlv(TlvTag.user_message_reference, place.to_bytes(2, "big")), *tlvs)
     if part.payload:
         tlvs = (Tlv(0x0424, part.octets), *tlvs)
     return SubmitSm(
         source_addr=sender,
         source_addr_ton=ton_npi.ton,
         source_addr_npi=ton_npi.npi,
+        dest_addr_ton=NATIONAL if carrier.number_format == "national" else INTERNATIONAL,
         destination_addr=destination_of(job.to, carrier),
         esm_class=part.esm_class,
         registered_delivery=0 if carrier.receipts == "none" else 1,
@@ -74,7 +81,7 @@ def one(job: Job, carrier: Carrier, part: Segment, fixed: tuple[str, TonNpi, str
 
 def sender_of(sender: str | None, carrier: Carrier) -> tuple[str, TonNpi]:
     """Give the source address and its TON/NPI. Raises CannotSend for a kind that is not allowed."""
-    address = sender or carrier.default_sender or ""
+    address = ruled(sender or carrier.default_sender or "", carrier)
     if not address:
         return "", UNKNOWN
     if not address.removeprefix("+").isdecimal():
@@ -86,6 +93,18 @@ def sender_of(sender: str | None, carrier: Carrier) -> tuple[str, TonNpi]:
     if kinds is None:
         raise CannotSend("sender_refused", f"carrier {carrier.id} takes no {kind} sender")
     return address.removeprefix("+"), kinds
+
+
+def ruled(sender: str, carrier: Carrier) -> str:
+    """Give what the carrier's first rule for this sender makes of it. Raises CannotSend."""
+    for rule in carrier.sender_rules:
+        if re.fullmatch(rule.match, sender):
+            if rule.refuse:
+                raise CannotSend(
+                    "sender_refused", f"a rule of carrier {carrier.id} refuses this sender"
+                )
+            return sender if rule.use is None else rule.use
+    return sender
 
 
 def destination_of(to: str, carrier: Carrier) -> str:
@@ -104,13 +123,14 @@ def destination_of(to: str, carrier: Carrier) -> str:
 
 
 def codings_of(carrier: Carrier) -> DataCodings:
-    """Give the data_coding numbers of a carrier."""
+    """Give the data_coding numbers of a carrier, and the languages whose tables it knows."""
     return DataCodings(
         carrier.dcs.gsm7,
         carrier.dcs.latin1,
         carrier.dcs.ucs2,
         carrier.dcs.flash,
         Alphabet(carrier.default_alphabet),
+        languages_of(carrier.national_languages),
     )
 
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
+
+import msgspec
 
 T = TypeVar("T")
 
@@ -11,24 +12,21 @@ MAX_LATE: Final = 10_000
 """Expired sequences remembered for a late answer; the oldest go first."""
 
 
-@dataclass(frozen=True, slots=True)
-class InFlight(Generic[T]):
+class InFlight(msgspec.Struct, Generic[T], frozen=True):
     """One submit on the wire: what the owner keeps for it, and when it was written."""
 
     item: T
     written_at: float
 
 
-@dataclass(frozen=True, slots=True)
-class Answered(Generic[T]):
+class Answered(msgspec.Struct, Generic[T], frozen=True):
     """The first answer in time: the slot is free."""
 
     item: T
     latency: float
 
 
-@dataclass(frozen=True, slots=True)
-class LateAnswer(Generic[T]):
+class LateAnswer(msgspec.Struct, Generic[T], frozen=True):
     """An answer after its response timer: the slot was freed before."""
 
     item: T

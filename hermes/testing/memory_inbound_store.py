@@ -31,6 +31,7 @@ class MemoryInboundStore:
             row
             for row in self._ledger.inbound.values()
             if row.id not in self._ledger.processed
+            and row.id not in self._ledger.parts
             and row.partition in partitions
             and row.received_at <= before
         ]
@@ -80,8 +81,8 @@ class MemoryInboundStore:
 
     async def find_uncertain(
         self, carrier: str, recipients: Sequence[str]
-    ) -> dict[str, FoundAttempt]:
-        """Give the attempts whose outcome is open, where a recipient has just one."""
+    ) -> dict[str, list[FoundAttempt]]:
+        """Give the attempts whose outcome is open."""
         found: dict[str, list[FoundAttempt]] = {}
         for message, attempts in self._ledger.attempts.items():
             body = self._ledger.submissions[message].message
@@ -99,4 +100,4 @@ class MemoryInboundStore:
                             sender=body.sender,
                         )
                     )
-        return {recipient: some[0] for recipient, some in found.items() if len(some) == 1}
+        return found

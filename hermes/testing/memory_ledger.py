@@ -25,6 +25,7 @@ from hermes.ports.message_store import (
     Replayed,
     Submission,
 )
+from hermes.ports.mo_store import Mo
 
 
 class MemoryLedger:
@@ -47,6 +48,8 @@ class MemoryLedger:
         self.outbox: list[tuple[UUID, str]] = []
         self.inbound: dict[UUID, Inbound] = {}
         self.processed: dict[UUID, str] = {}
+        self.parts: set[UUID] = set()
+        self.mo: dict[UUID, Mo] = {}
 
     def after(self, seconds: float) -> datetime:
         """Give the ledger's time so many seconds from now."""

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Any, TypeVar
 
 from hermes.adapters.link_aiosmpplib import AiosmpplibLink
+from hermes.adapters.link_native import NativeLink
 from hermes.ports.link import (
     Bound,
     Inbound,
@@ -30,7 +31,7 @@ from hermes.smpp.tlv import Tlv, TlvTag
 DEADLINE = 5.0
 E = TypeVar("E")
 Factory = Callable[[LinkSettings, Callable[[Inbound], None], Callable[[LinkEvent], None]], Link]
-ENGINES: dict[str, Factory] = {"aiosmpplib": AiosmpplibLink}
+ENGINES: dict[str, Factory] = {"aiosmpplib": AiosmpplibLink, "native": NativeLink}
 SETTINGS = LinkSettings(
     "127.0.0.1",
     0,

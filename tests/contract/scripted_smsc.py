@@ -23,14 +23,20 @@ class Conversation:
     """The SMSC's end of one connection."""
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.deadline = DEADLINE
         self._reader, self._writer = reader, writer
         self._frames = FrameReader()
         self._waiting: list[bytes] = []
 
+    @property
+    def transport(self) -> asyncio.WriteTransport:
+        """The SMSC's end, for its buffers."""
+        return self._writer.transport
+
     async def read(self) -> Pdu:
         """The next PDU; EOFError when the ESME closed."""
         while not self._waiting:
-            data = await asyncio.wait_for(self._reader.read(65_536), DEADLINE)
+            data = await asyncio.wait_for(self._reader.read(65_536), self.deadline)
             if not data:
                 raise EOFError
             self._waiting += self._frames.feed(data)
@@ -131,14 +137,14 @@ async def smsc(script: Script, tls: ssl.SSLContext | None = None) -> AsyncIterat
     """Serve the script to every connection; gives the port. A failed script fails the test."""
     tasks: list[asyncio.Task[None]] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        task = asyncio.current_task()
-        assert task is not None
-        tasks.append(task)
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
             await script(Conversation(reader, writer))
         finally:
             writer.close()
+
+    def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        tasks.append(asyncio.create_task(talk(reader, writer)))
 
     server = await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls)
     try:

@@ -16,7 +16,7 @@ from cryptography.x509.oid import NameOID
 from hermes.ports.link import TlsSettings
 from hermes.smpp.command import CommandId
 from tests.contract.link_client import ENGINES, client
-from tests.contract.scripted_smsc import Conversation, smsc
+from tests.contract.scripted_smsc import Conversation, deliver_sm, smsc
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -96,6 +96,36 @@ async def test_a_certificate_of_the_given_authority_and_name_binds(
     async with smsc(bind_only, ours.server) as port, client(engine, port, tls=tls) as esme:
         await esme.bound()
         await esme.link.drain(0.1)
+
+
+async def test_large_submits_and_receipts_go_over_tls(engine: str, tmp_path: Path) -> None:
+    async def script(talk: Conversation) -> None:
+        await talk.bind()
+        await talk.send(*(deliver_sm(n, b"id:%d stat:DELIVRD" % n) for n in range(100)))
+        answered = 0
+        while True:
+            pdu = await talk.read()
+            answered += pdu.command == "deliver_sm_resp"
+            if pdu.command == "submit_sm":
+                await talk.answer(pdu, message_id=str(answered))
+            elif not pdu.is_response:
+                await talk.answer(pdu)
+
+    ours = Authority(tmp_path, "ours")
+    tls = TlsSettings(ca_file=str(ours.ca_file), server_name="smsc.example")
+    async with (
+        smsc(script, ours.server) as port,
+        client(engine, port, tls=tls, window=200, response_timeout=5.0) as esme,
+    ):
+        await esme.bound()
+        for _ in range(200):
+            esme.send(payload=bytes(20_000))
+        assert await esme.outcomes() == {"accepted": 200}
+        esme.send()
+        assert await esme.outcomes() == {"accepted": 201}
+        assert esme.submits[-1].result().message_id == "100"
+        await esme.link.drain()
+        assert await esme.reason() == "drained"
 
 
 @pytest.mark.parametrize("wrong", ["authority", "name", "no authority given"])

@@ -136,6 +136,25 @@ def test_a_long_text_is_one_message_of_several_segments(
         assert "".join(line["text"] for line in parts) == text
 
 
+def test_what_a_handset_sends_is_kept_whole_and_shown(daemon: DaemonProcess) -> None:
+    text = "STOP sending me parts, a whole message is what I wrote! \N{EURO SIGN} " * 4
+    control = f"http://127.0.0.1:{daemon.wiring['simulator_control_port']}/mo"
+    body = json.dumps({"source": "4510000070", "destination": "1234", "text": text}).encode()
+    request = urllib.request.Request(control, body, {"Content-Type": "application/json"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        assert answer.status < 300
+
+    def look() -> list[dict[str, Any]]:
+        found = json.loads(daemon.run("inbound", "--json").stdout)["inbound"]
+        return [mo for mo in found if mo["source"] == "4510000070"]
+
+    (mo,) = wait_for(look)
+    assert (mo["text"], mo["destination"], mo["missing"]) == (text, "1234", [])
+    assert mo["total"] == 2
+    shown = daemon.run("inbound", "--limit", "1").stdout
+    assert "4510000070" in shown
+
+
 def test_the_trail_names_every_event_with_its_source(daemon: DaemonProcess) -> None:
     message = final(daemon, post(daemon, "+4510000060", reference="order-7"))
     trail = [(event["kind"], event["source"].partition("/")[2]) for event in message["events"]]

@@ -17,6 +17,7 @@ from hermes.adapters.clock_store_postgres import PostgresClockStore
 from hermes.adapters.event_store_postgres import PostgresEventStore
 from hermes.adapters.inbound_store_postgres import PostgresInboundStore
 from hermes.adapters.message_store_postgres import PostgresMessageStore
+from hermes.adapters.mo_store_postgres import PostgresMoStore
 from hermes.adapters.postgres import Connection, PostgresPool
 from hermes.core.clock import Timing
 from hermes.core.event import Event, EventKind, Source, event_id
@@ -29,11 +30,13 @@ from hermes.ports.clock_store import ClockStore
 from hermes.ports.event_store import EventStore
 from hermes.ports.inbound_store import InboundStore
 from hermes.ports.message_store import Committed, MessageStore, MessageView, Submission
+from hermes.ports.mo_store import MoStore
 from hermes.testing.memory_attempt_store import MemoryAttemptStore
 from hermes.testing.memory_clock_store import MemoryClockStore
 from hermes.testing.memory_event_store import MemoryEventStore
 from hermes.testing.memory_inbound_store import MemoryInboundStore
 from hermes.testing.memory_ledger import MemoryLedger, MemoryMessageStore
+from hermes.testing.memory_mo_store import MemoryMoStore
 
 BIND: Final = Source(host="h1", actor="sim-1", boot="b1")
 SWEEPER: Final = Source(host="h1", actor="sweeper", boot="b2")
@@ -54,6 +57,7 @@ class Stores(ABC):
     events: EventStore
     clock: ClockStore
     inbound: InboundStore
+    mo: MoStore
 
     @abstractmethod
     async def outbox(self) -> list[tuple[UUID, str]]:
@@ -110,6 +114,7 @@ class MemoryStores(Stores):
         self.events = MemoryEventStore(memory, TIMING)
         self.clock = MemoryClockStore(memory, SWEEPER)
         self.inbound = MemoryInboundStore(memory)
+        self.mo = MemoryMoStore(memory)
 
     async def outbox(self) -> list[tuple[UUID, str]]:
         return [
@@ -149,6 +154,7 @@ class PostgresStores(Stores):
         self.events = PostgresEventStore(pool, TIMING)
         self.clock = PostgresClockStore(pool, SWEEPER)
         self.inbound = PostgresInboundStore(pool)
+        self.mo = PostgresMoStore(pool)
 
     async def rows(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
         """Run a statement and give its rows."""

@@ -110,7 +110,7 @@ async def test_an_orphan_that_is_matched_later_is_marked_so(ledger: Stores) -> N
     assert await ledger.inbound.unprocessed([0], 0.0, 10) == []
 
 
-async def test_an_uncertain_attempt_is_found_by_its_recipient_if_it_is_the_only_one(
+async def test_uncertain_attempts_are_found_by_their_recipient_oldest_first(
     ledger: Stores,
 ) -> None:
     taken = await ledger.queued()
@@ -119,8 +119,9 @@ async def test_an_uncertain_attempt_is_found_by_its_recipient_if_it_is_the_only_
     assert await ledger.inbound.find_uncertain("sim", [to]) == {}
     await ledger.events.apply([event(taken.attempt, "uncertain", segment=0)])
     found = await ledger.inbound.find_uncertain("sim", [to, "+1"])
-    assert {number: one.attempt for number, one in found.items()} == {to: taken.attempt}
+    assert {n: [one.attempt for one in some] for n, some in found.items()} == {to: [taken.attempt]}
     assert await ledger.inbound.find_uncertain("another", [to]) == {}
     second = await ledger.queued()
     await ledger.events.apply([event(second.attempt or "", "uncertain", segment=0)])
-    assert await ledger.inbound.find_uncertain("sim", [to]) == {}
+    found = await ledger.inbound.find_uncertain("sim", [to])
+    assert [one.attempt for one in found[to]] == [taken.attempt, second.attempt]

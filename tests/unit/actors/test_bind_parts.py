@@ -8,7 +8,6 @@ import pytest
 from msgspec.structs import replace
 
 from hermes.core.carrier import Senders
-from hermes.core.job import decode_job
 from hermes.ports.claims import Advance, ClaimRequest
 from hermes.ports.link import Lost, NoResponse, NotSent
 from hermes.smpp.pdu import Pdu
@@ -43,7 +42,7 @@ async def test_every_part_is_submitted_in_order_and_the_job_acknowledged_once() 
     world.hold(long())
     async with world.running(link):
         await world.until(lambda: len(link.sent) == 3)
-        reference = reference_of(decode_job(long())) & 0xFF
+        reference = reference_of(NAMES[0]) & 0xFF
         assert [header(link.pdu(n)) for n in range(3)] == [(reference, 3, n) for n in (1, 2, 3)]
         assert await world.words(NAMES[0]) == ("written",) * 3
         link.answer(2)
@@ -227,7 +226,7 @@ async def test_only_the_parts_asked_for_are_sent_again_and_join_the_first_ones()
     world.hold(long(again, 4, only_segments=(1, 3), possible_duplicate=True))
     async with world.running(link):
         await world.until(lambda: len(link.sent) == 2)
-        reference = reference_of(decode_job(long())) & 0xFF
+        reference = reference_of(NAMES[0]) & 0xFF
         assert [header(link.pdu(n)) for n in range(2)] == [(reference, 4, 2), (reference, 4, 4)]
         words = ("elsewhere", "written", "elsewhere", "written")
         assert await world.words(again) == words

@@ -10,6 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from hermes.core.carrier import Bind, Carrier
 from hermes.settings.load import load
 from hermes.settings.tree import Settings
 
@@ -35,3 +36,12 @@ def test_the_sample_carrier_loads(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     shutil.copy(CONFIG / "carriers/example.toml.sample", tmp_path / "carriers/acme.toml")
     (carrier,) = load(tmp_path, {}).carrier
     assert carrier.binds_on("any")[0].password == "a long password"
+
+
+def test_the_sample_carrier_shows_every_key() -> None:
+    text = (CONFIG / "carriers/example.toml.sample").read_text()
+    profile, bind = text.split("[[carrier.bind]]")
+    for part, kind in ((profile, Carrier), (bind, Bind)):
+        shown = set(re.findall(r"(?m)^(?:# )?(\w+) = ", part))
+        wanted = {field.name for field in msgspec.structs.fields(kind)}
+        assert shown == wanted - {"bind", "simulator"}

@@ -76,3 +76,16 @@ def test_a_refused_bind_waits_by_its_status() -> None:
 
 def test_an_unknown_status_is_named_by_its_number() -> None:
     assert (status_name(0x58), status_name(0x40A)) == ("ESME_RTHROTTLED", "0x0000040a")
+
+
+def test_a_range_of_the_carrier_gives_way_to_a_single_status() -> None:
+    own = overrides_of({"0x400-0x40f": "throttle", "0x405": "permanent"})
+    classes = {status: classify(status, own).status_class for status in (0x400, 0x405, 0x40F)}
+    assert classes == {
+        0x400: StatusClass.THROTTLE,
+        0x405: StatusClass.PERMANENT,
+        0x40F: StatusClass.THROTTLE,
+    }
+    assert classify(0x410, own).status_class is StatusClass.RETRY
+    with pytest.raises(ValueError, match="not 1 to 4096"):
+        overrides_of({"0-0xffff": "retry"})

@@ -6,11 +6,12 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from hermes.core.carrier import Carrier, DataCodings, Senders, TonNpi
+from hermes.core.carrier import Carrier, DataCodings, SenderRule, Senders, TonNpi
 from hermes.core.job import Job
 from hermes.smpp.decode import decode
 from hermes.smpp.pdu import Pdu
-from hermes.smpp.submit import CannotSend, submits_of
+from hermes.smpp.submit import CannotSend, reference_of, submits_of
+from hermes.smpp.tlv import TlvTag
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -45,7 +46,9 @@ def test_the_number_is_in_the_carriers_format(
     number_format: str, country: str | None, destination: str
 ) -> None:
     carrier = Carrier(id="a", number_format=number_format, country=country)  # type: ignore[arg-type]
-    assert submit(carrier).fields["destination_addr"] == destination
+    fields = submit(carrier).fields
+    assert fields["destination_addr"] == destination
+    assert fields["dest_addr_ton"] == (2 if number_format == "national" else 1)
 
 
 @pytest.mark.parametrize(
@@ -86,3 +89,45 @@ def test_receipts_validity_and_vendor_tlvs_follow_the_profile() -> None:
     assert pdu.fields["registered_delivery"] == 0
     assert pdu.fields["validity_period"] == "000000020000000R"
     assert [(tlv.tag, tlv.value) for tlv in pdu.tlvs] == [(0x1403, b"\x00\xff")]
+
+
+@pytest.mark.parametrize(
+    ("sender", "address"), [("1234", "Acme"), ("+4587654321", "4587654321"), (None, "Given")]
+)
+def test_the_first_rule_that_matches_the_whole_sender_replaces_it(
+    sender: str | None, address: str
+) -> None:
+    rules = (
+        SenderRule(match="[0-9]{4}", use="Acme"),
+        SenderRule(match="[0-9]+", use="Never"),
+        SenderRule(match="", use="Given"),
+    )
+    carrier = Carrier(id="a", sender_rules=rules)
+    assert submit(carrier, sender=sender).fields["source_addr"] == address
+
+
+def test_a_rule_can_refuse_a_sender_and_does_not_name_it() -> None:
+    carrier = Carrier(id="a", sender_rules=(SenderRule(match="BANK.*", refuse=True),))
+    with pytest.raises(CannotSend, match="a rule of carrier a refuses this sender") as caught:
+        submit(carrier, sender="BANK24")
+    assert caught.value.code == "sender_refused"
+
+
+def test_every_part_has_a_reference_of_its_own_where_the_carrier_repeats_it() -> None:
+    carrier = Carrier(id="a", user_message_reference=True)
+    job = Job(
+        attempt="msg_00000000000000000000000001.0.0",
+        tenant="acme",
+        carrier="a",
+        to="+4512345678",
+        expires_at=NOW + timedelta(hours=2),
+        queued_at=NOW,
+        text="x" * 400,
+    )
+    found = [
+        decode(frame).tlv(TlvTag.user_message_reference) for frame in submits_of(job, carrier, NOW)
+    ]
+    first = reference_of(job.attempt)
+    assert [int.from_bytes(value or b"", "big") for value in found] == [
+        (first + n) & 0xFFFF for n in range(3)
+    ]
