@@ -106,28 +106,20 @@ class StatusRule:
     """The policy for one command_status on submit_sm.
 
     `retries` is how many further tries are allowed, `delay` the seconds before the first of them,
-    `other_route` whether another carrier may do, `without_optional` whether one try without the
-    fields or TLVs of our own choice is worth it, `queue_full` whether probing replaces pacing,
-    `stop_after` how many in a row stop the bind (CONFIG), `alarm` whether a share above 1 % is
-    worth an alarm.
+    `queue_full` whether probing replaces pacing, `stop_after` how many in a row end the session
+    (CONFIG).
     """
 
     status_class: StatusClass
     retries: int = 0
     delay: float = 0.0
-    other_route: bool = False
-    without_optional: bool = False
     queue_full: bool = False
     stop_after: int = 0
-    alarm: bool = False
 
 
 _P: Final = StatusClass.PERMANENT
 _R: Final = StatusClass.RETRY
 _X: Final = StatusClass.CONFIG
-
-AMBIGUOUS: Final = StatusRule(StatusClass.AMBIGUOUS)
-"""For what has no status at all: no response, link lost after the write."""
 
 UNLISTED: Final = StatusRule(_R, retries=1, delay=60.0)
 """Vendor range and anything else: many mean throttle or no credit, so one retry, then final."""
@@ -141,22 +133,22 @@ RULES: Final[dict[int, StatusRule]] = _rules(
     ((0x00,), StatusRule(StatusClass.ACCEPTED)),
     ((0x58,), StatusRule(StatusClass.THROTTLE)),
     ((0x14,), StatusRule(StatusClass.THROTTLE, queue_full=True)),
-    ((0x08,), StatusRule(_R, retries=3, delay=30.0, other_route=True)),
+    ((0x08,), StatusRule(_R, retries=3, delay=30.0)),
     ((0x64,), StatusRule(_R, retries=3, delay=30.0)),
     ((0x45,), StatusRule(_R, retries=2, delay=60.0)),
-    ((0xFE, 0xFF), StatusRule(_R, retries=1, other_route=True)),
+    ((0xFE, 0xFF), StatusRule(_R, retries=1)),
     ((0x102,), StatusRule(_R, retries=1, delay=300.0)),
-    ((0x61, 0x62, *range(0xC0, 0xC5)), StatusRule(_P, retries=1, without_optional=True)),
-    ((0x01,), StatusRule(_P, alarm=True)),
-    ((0x0A,), StatusRule(_P, other_route=True)),
-    ((0x0B,), StatusRule(_P)),
     (
-        (0x06, 0x07, 0x15, 0x43, 0x48, 0x49, 0x50, 0x51, 0x54, 0x63),
-        StatusRule(_P, alarm=True),
+        (
+            *(0x01, 0x0A, 0x0B),  # length, sender, number
+            *(0x06, 0x07, 0x15, 0x43, 0x48, 0x49, 0x50, 0x51, 0x54, 0x61, 0x62, 0x63),  # fields
+            *range(0xC0, 0xC5),  # TLVs
+            *(0x0C, 0x11, 0x13, 0x42, 0x67),  # operations on a message
+            *(0x33, 0x34, 0x40, 0x44, 0x55, 0x65, 0x66),  # lists, and the receiving application
+            *(0x100, 0x101, *range(0x103, 0x113)),  # 5.0
+        ),
+        StatusRule(_P),
     ),
-    ((0x0C, 0x11, 0x13, 0x42, 0x67), StatusRule(_P)),
-    ((0x33, 0x34, 0x40, 0x44, 0x55, 0x65, 0x66), StatusRule(_P)),
-    ((0x100, 0x101, *range(0x103, 0x113)), StatusRule(_P)),
     ((0x02, 0x03), StatusRule(_X, stop_after=3)),
     ((0x04,), StatusRule(_X, stop_after=1)),
     ((0x05, 0x0D, 0x0E, 0x0F, 0x53), StatusRule(_X, stop_after=1)),
