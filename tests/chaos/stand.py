@@ -231,7 +231,7 @@ def row_of(
 
 def recoveries(load: Load, times: list[float]) -> Iterator[Blow]:
     """Give each blow with the longest gap between it and the next, or the end of the load."""
-    ends = [at for _, at, _ in load.struck[1:]] + [load.pacer.ended]
+    ends = [at for _, at, _ in load.struck[1:]] + [load.pacer.ended] * bool(load.struck)
     for (what, at, bound_s), end in zip(load.struck, ends, strict=True):
         gap = round(longest_gap(times, at, max(at, end)), 2)
         yield Blow(what=what, at_s=round(at - load.pacer.began, 2), recovery_s=gap, bound_s=bound_s)
