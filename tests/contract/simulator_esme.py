@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -12,9 +13,9 @@ import aiohttp
 
 from hermes.simulator.profile import Profile
 from hermes.simulator.server import Simulator
-from hermes.smpp.command import CommandId, is_response
-from hermes.smpp.decode import decode
-from hermes.smpp.encode import encode, encode_submit_sm
+from hermes.smpp.command import CommandId, is_response, response_to
+from hermes.smpp.decode import decode, decode_tolerant
+from hermes.smpp.encode import encode, encode_header_only, encode_submit_sm
 from hermes.smpp.frame import FrameReader
 from hermes.smpp.pdu import Pdu, SubmitSm
 
@@ -31,9 +32,16 @@ async def eventually(condition: Callable[[], bool]) -> None:
 
 
 class Esme:
-    """One connection; receipts and MOs are answered with `answer` (None: not at all)."""
+    """One connection; receipts and MOs are answered with `answer` (None: not at all).
+
+    What comes has to be right to the octet while `is_strict`. `octets` are all that came.
+    """
 
     def __init__(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.is_strict = True
+        self.answers_enquiries = True
+        self.frames: list[bytes] = []
+        self.octets = b""
         self.received: list[Pdu] = []
         self.delivered: list[Pdu] = []
         self.answer: Callable[[Pdu], int | None] = lambda _pdu: 0
@@ -43,8 +51,13 @@ class Esme:
         self._task = asyncio.create_task(self._read())
 
     @classmethod
-    async def connect(cls, port: int) -> Esme:
-        return cls(*await asyncio.open_connection("127.0.0.1", port))
+    async def connect(cls, port: int, tls: ssl.SSLContext | None = None) -> Esme:
+        return cls(*await asyncio.open_connection("127.0.0.1", port, ssl=tls))
+
+    @property
+    def unsent(self) -> int:
+        """Octets TCP does not take at present."""
+        return self._writer.transport.get_write_buffer_size()
 
     def write(self, octets: bytes) -> None:
         self._writer.write(octets)
@@ -92,11 +105,12 @@ class Esme:
         destination: str = "447700900120",
         text: bytes = b"hello",
         registered_delivery: int = 1,
+        **more: Any,
     ) -> int:
         """Write a submit_sm and return its sequence number."""
         sequence = self.next_sequence()
         sm = SubmitSm(
-            source_addr="Hermes",
+            **{"source_addr": "Hermes", **more},
             destination_addr=destination,
             short_message=text,
             registered_delivery=registered_delivery,
@@ -125,21 +139,26 @@ class Esme:
         frames = FrameReader()
         try:
             while data := await self._reader.read(65536):
+                self.octets += data
                 for frame in frames.feed(data):
-                    self._on_pdu(decode(frame))
+                    self.frames.append(frame)
+                    self._on_pdu(decode(frame) if self.is_strict else decode_tolerant(frame)[0])
             self.end = "eof"
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
             self.end = "reset"
 
     def _on_pdu(self, pdu: Pdu) -> None:
         self.received.append(pdu)
-        if pdu.command_id != CommandId.deliver_sm:
+        if pdu.command_id == CommandId.enquire_link and self.answers_enquiries:
+            self.write(encode_header_only(CommandId.enquire_link_resp, 0, pdu.sequence_number))
+        if pdu.command_id not in (CommandId.deliver_sm, CommandId.data_sm):
             return
         self.delivered.append(pdu)
         status = self.answer(pdu)
         if status is not None:
             fields: dict[str, object] = {"message_id": ""}
-            self.write(encode(Pdu(CommandId.deliver_sm_resp, status, pdu.sequence_number, fields)))
+            command_id = response_to(pdu.command_id)
+            self.write(encode(Pdu(command_id, status, pdu.sequence_number, fields)))
 
 
 class Bench:
@@ -150,8 +169,8 @@ class Bench:
         self._http = http
         self.esmes: list[Esme] = []
 
-    async def connect(self) -> Esme:
-        esme = await Esme.connect(self.simulator.port)
+    async def connect(self, tls: ssl.SSLContext | None = None) -> Esme:
+        esme = await Esme.connect(self.simulator.port, tls)
         self.esmes.append(esme)
         return esme
 
@@ -173,8 +192,14 @@ class Bench:
         assert status < 300, answer
         return answer
 
+    async def set(self, **settings: object) -> None:
+        await self.ask("PUT", "/settings", settings)
+
     async def fault(self, name: str, **parameters: object) -> None:
         await self.ask("POST", f"/faults/{name}", parameters)
+
+    async def lift(self, name: str) -> None:
+        await self.ask("DELETE", f"/faults/{name}")
 
     async def lines(self, event: str | None = None) -> list[Json]:
         answer = await self.ask("GET", "/log")

@@ -8,17 +8,19 @@ import shutil
 import socket
 import sys
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from hermes.ports.link import TlsSettings
 from hermes.smpp.decode import decode
 from hermes.smpp.message_id import forms
 from hermes.smpp.receipt_text import is_receipt, parse_receipt
 from hermes.smpp.segment import single_segment
+from tests.contract.authority import Authority
 from tests.contract.link_client import ENGINES, client
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
@@ -77,15 +79,35 @@ def free_port() -> int:
         return port
 
 
-async def test_npm_smpp_accepts_reads_and_receipts_our_messages(engine: str) -> None:
+def npm_peer(*words: str) -> AbstractAsyncContextManager[tuple[Peer, int]]:
+    """Run the npm package as an SMSC; skips where it is missing."""
     node = shutil.which("node")
     if node is None:
         pytest.skip("node is not installed")
     if not (NODE_FOLDER / "node_modules" / "smpp").is_dir():
         pytest.skip(f"npm package smpp 0.5.1 is not installed in {NODE_FOLDER}")
-    script = str(PEERS / "smpp_server.js")
+    return peer(node, str(PEERS / "smpp_server.js"), str(NODE_FOLDER), *words)
+
+
+async def test_npm_smpp_over_tls_binds_accepts_and_receipts(engine: str, tmp_path: Path) -> None:
+    authority = Authority(tmp_path, "root")
+    tls = TlsSettings(str(authority.ca_file), server_name="smsc.example")
     async with (
-        peer(node, script, str(NODE_FOLDER)) as (smsc, port),
+        npm_peer(str(authority.chain_file)) as (smsc, port),
+        client(engine, port, tls=tls) as esme,
+    ):
+        await esme.bound()
+        esme.send(GSM_TEXT, receipt=True)
+        assert await esme.outcomes() == {"accepted": 1}
+        await smsc.until(lambda: len(smsc.told("receipt")) == 1)
+        assert [row["status"] for row in smsc.told("receipt")] == [0]
+        await esme.link.drain()
+        assert await esme.reason() == "drained"
+
+
+async def test_npm_smpp_accepts_reads_and_receipts_our_messages(engine: str) -> None:
+    async with (
+        npm_peer() as (smsc, port),
         client(engine, port, enquire_interval=0.2) as esme,
     ):
         await esme.bound()

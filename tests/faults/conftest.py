@@ -1,8 +1,12 @@
-"""Every row runs on a virtual loop, and leaves no task, connection, descriptor or error behind."""
+"""Every row runs on a virtual loop, and leaves no task, connection, descriptor or error behind.
+
+HERMES_FAULTS=sockets runs the same rows on sockets, in the time they take: `make chaos` does so.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 
@@ -18,6 +22,8 @@ def pytest_asyncio_loop_factories(
     config: pytest.Config, item: pytest.Item
 ) -> dict[str, Callable[[], asyncio.AbstractEventLoop]]:
     """Give the tests of this folder their loop."""
+    if os.environ.get("HERMES_FAULTS") == "sockets":
+        return {"sockets": asyncio.SelectorEventLoop}
     return {"virtual": VirtualLoop}
 
 

@@ -1,12 +1,15 @@
 // An SMSC on the npm package `smpp`: accepts every bind and submit, sends a receipt when asked to.
-// usage: node smpp_server.js <folder with node_modules>; prints the port, then one JSON per PDU.
+// usage: node smpp_server.js <folder with node_modules> [PEM file with key and certificate]
+// prints the port, then one JSON per PDU; with a PEM file it speaks TLS.
+const fs = require('fs');
 const path = require('path');
 const smpp = require(path.join(process.argv[2], 'node_modules', 'smpp'));
 
 const say = (row) => process.stdout.write(JSON.stringify(row) + '\n');
+const pem = process.argv[3] && fs.readFileSync(process.argv[3]);
 let count = 0;
 
-const server = smpp.createServer({}, (session) => {
+const server = smpp.createServer(pem ? { key: pem, cert: pem } : {}, (session) => {
   session.on('error', () => {});
   for (const bind of ['bind_transceiver', 'bind_transmitter', 'bind_receiver']) {
     session.on(bind, (pdu) => {

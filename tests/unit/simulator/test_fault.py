@@ -11,9 +11,10 @@ from hermes.simulator.fault import (
     BlackHole,
     Drop,
     DropOnSubmit,
+    DropResponses,
     Ending,
-    Faults,
     Inject,
+    MoFlood,
     PauseReceipts,
     RefuseBinds,
     RefuseSubmits,
@@ -21,6 +22,7 @@ from hermes.simulator.fault import (
     new_fault,
 )
 from hermes.simulator.refusal import Refusal
+from hermes.simulator.standing import Faults
 
 
 def test_every_fault_says_what_it_does_and_has_defaults_for_people() -> None:
@@ -99,11 +101,36 @@ def test_a_count_is_of_refusals_and_not_of_submits() -> None:
 def test_the_third_submit_ends_the_session_once() -> None:
     faults = Faults()
     faults.start(DropOnSubmit(after=3), 0)
-    hits = [faults.drop_on_submit(1, "a", 0) is not None for _ in range(9)]
+    hits = [faults.spend(DropOnSubmit, 1, "a", 0) is not None for _ in range(9)]
     assert hits == [False, False, True, False, False, False, False, False, False]
     faults.start(DropOnSubmit(after=3, count=0), 0)
-    hits = [faults.drop_on_submit(1, "a", 0) is not None for _ in range(9)]
+    hits = [faults.spend(DropOnSubmit, 1, "a", 0) is not None for _ in range(9)]
     assert hits == [False, False, True] * 3
+
+
+def test_every_nth_occasion_is_its_turn_and_only_turns_are_uses() -> None:
+    faults = Faults()
+    faults.start(DropResponses(every=3, count=2), 0)
+    hits = [faults.spend(DropResponses, 1, "a", 0) is not None for _ in range(12)]
+    assert hits == [False, False, True] * 2 + [False] * 6
+
+
+def test_uses_are_taken_together_as_far_as_there_are_any() -> None:
+    faults = Faults()
+    flood = MoFlood(count=5)
+    faults.start(flood, 0)
+    assert [faults.take(MoFlood, 3) for _ in range(3)] == [3, 2, 0]
+    assert not faults.is_on(flood, 0)
+    faults.start(MoFlood(), 0)
+    assert faults.take(MoFlood, 1000) == 1000
+    assert not faults.is_on(flood, 0)
+
+
+def test_an_injection_takes_the_sequence_number_of_what_it_replaces() -> None:
+    octets = "00000010800000060000000000000063"
+    assert Inject(hex=octets).octets(7).hex() == octets
+    assert Inject(hex=octets, after=1, instead=True).octets(7).hex() == octets[:-2] + "07"
+    assert Inject(hex="00", after=1, instead=True).octets(7) == b"\0"
 
 
 def test_a_fault_can_be_lifted_by_name() -> None:
@@ -129,7 +156,7 @@ def test_every_standing_fault_starts_with_its_defaults() -> None:
     faults = Faults()
     standing = [kind for kind in FAULTS.values() if issubclass(kind, Standing)]
     for kind in standing:
-        faults.start(kind(), 0)
-    assert len(faults.shown()) == len(standing) == 7
+        faults.start(Inject(hex="00") if kind is Inject else kind(), 0)
+    assert len(faults.shown()) == len(standing) == 19
     faults.clear()
     assert not faults

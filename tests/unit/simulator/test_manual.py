@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import msgspec
@@ -49,6 +50,17 @@ def test_every_fault_has_a_row_with_its_parameters(name: str) -> None:
         assert field.name in common or f"`{field.name}`" in row(name)
 
 
+@pytest.mark.parametrize("name", FAULTS)
+def test_every_parameter_of_a_fault_has_the_default_of_the_manual(name: str) -> None:
+    told = dict(re.findall(r"`(\w+)`:(?: ([^,;|`]*))?", row(name).split("|")[2]))
+    for field in msgspec.structs.fields(FAULTS[name]):
+        word = told.get(field.name, "").strip()
+        if word.startswith("0x"):
+            assert int(word, 16) == field.default
+        elif field.name in told:
+            assert word == str(field.default).lower(), field.name
+
+
 def test_every_event_of_the_log_is_named() -> None:
     kinds = [
         kind
@@ -56,6 +68,6 @@ def test_every_event_of_the_log_is_named() -> None:
         if isinstance(kind, type) and issubclass(kind, Line) and kind.__struct_config__.tag
     ]
     events = {str(kind.__struct_config__.tag) for kind in kinds} - {"Line", "SessionLine"}
-    assert len(events) == 11
+    assert len(events) == 12
     for event in events:
         assert f"`{event}`" in MANUAL

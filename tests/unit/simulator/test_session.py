@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hermes.simulator.centre import MessageCentre
+from hermes.simulator.fault import FAULTS, NAMES, Dribble, Inject, Stall, Standing
 from hermes.simulator.journal import Journal
 from hermes.simulator.mo import Mo, mo_deliveries
 from hermes.simulator.profile import Profile
@@ -120,6 +121,27 @@ async def test_sequence_numbers_begin_again_after_the_highest() -> None:
     assert [session.next_sequence() for _ in range(3)] == [0x7FFF_FFFF, 1, 2]
 
 
+async def test_a_stall_and_back_pressure_each_stop_the_reading_until_both_are_over() -> None:
+    centre, session, transport = connected()
+    centre.faults.start(Stall())
+    session.pause_writing()
+    session.resume_writing()
+    assert transport.reading == ["paused", "paused", "paused"]
+    centre.faults.lift("stall")
+    assert transport.reading[3:] == ["resumed"]
+
+
+async def test_under_dribble_every_piece_is_a_write_of_its_own() -> None:
+    centre, session, transport = connected()
+    await asyncio.sleep(0)
+    transport.writes.clear()
+    centre.faults.start(Dribble(octets=6))
+    session.data_received(encode_header_only(CommandId.enquire_link, 0, 2))
+    await asyncio.sleep(0)
+    assert [len(octets) for octets in transport.writes] == [6, 6, 4]
+    assert len(transport.frames()) == 1
+
+
 TEXTS = st.text(st.characters(max_codepoint=255, exclude_characters="\0"), max_size=20)
 OCTETS = st.integers(0, 255)
 SUBMITS = st.builds(
@@ -156,3 +178,35 @@ def test_nothing_an_esme_sends_raises_here(pieces: list[bytes]) -> None:
         centre.close()
 
     asyncio.run(send())
+
+
+STANDING = [kind for kind in FAULTS.values() if issubclass(kind, Standing)]
+
+
+@given(
+    st.lists(SUBMITS | FRAMES | st.binary(max_size=30), max_size=12),
+    st.lists(st.sampled_from(STANDING), max_size=6, unique=True),
+)
+def test_no_fault_makes_it_raise_whatever_an_esme_sends(
+    pieces: list[bytes], kinds: list[type[Standing]]
+) -> None:
+    async def send() -> None:
+        asyncio.get_running_loop().set_exception_handler(
+            lambda _loop, context: raised.append(context)
+        )
+        centre, session, _ = connected()
+        centre.change(Profile(init_timeout_ms=0, receipt_delay_ms=0, frames=True, enquire_ms=1))
+        for kind in kinds:
+            after = Inject(hex="00", after=1, instead=True)
+            centre.faults.start(after if kind is Inject else kind())
+        for piece in pieces:
+            session.data_received(piece)
+        await asyncio.sleep(0.003)
+        for kind in kinds:
+            centre.faults.lift(NAMES[kind])
+        await asyncio.sleep(0)
+        centre.close()
+
+    raised: list[dict[str, object]] = []
+    asyncio.run(send())
+    assert raised == []
