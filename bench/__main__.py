@@ -17,7 +17,7 @@ from bench.progress import Progress
 from bench.report import Report, Row, save
 from bench.row_accept import accept_batches, accept_only
 from bench.row_end_to_end import end_to_end
-from bench.row_one_bind import CASES, one_bind
+from bench.row_binds import CASES, through_binds
 from bench.row_preloaded import preloaded
 from bench.row_receipts import receipts_beside_submits
 from bench.row_start import start_and_memory
@@ -28,7 +28,7 @@ from hermes.testing.daemon_process import DidNotStart
 ROWS: Mapping[str, tuple[str, Callable[[Options], Row]]] = {
     "1": ("end to end over HTTP", end_to_end),
     "2": ("preloaded belt drained", preloaded),
-    **{case.id: (case.title, one_bind(case)) for case in CASES},
+    **{case.id: (case.title, through_binds(case)) for case in CASES},
     "4": ("start, memory, idling", start_and_memory),
     "5": ("accept only", accept_only),
     "5b": ("accept only, batches of 100", accept_batches),
@@ -81,7 +81,7 @@ def run(row_id: str, options: Options, quiet_within_s: float) -> Row:
 
 
 def chosen(text: str | None) -> list[str]:
-    """Give the rows asked for, in order: `3` stands for 3a, 3b and 3c. Raises SystemExit."""
+    """Give the rows asked for, in order: `3` stands for 3a to 3f. Raises SystemExit."""
     if text is None:
         return [*ROWS]
     wanted = [word.strip() for word in text.split(",")]
@@ -94,7 +94,7 @@ def chosen(text: str | None) -> list[str]:
 
 def number_of(row: str) -> str:
     """Give the number of a row without its letter."""
-    return row.rstrip("abc")
+    return row.rstrip("abcdef") if row[0].isdecimal() else row
 
 
 def parser() -> argparse.ArgumentParser:

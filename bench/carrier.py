@@ -23,13 +23,15 @@ id = "{carrier}"
 receipts = "{receipts}"
 max_queue = 100000
 default_sender = "Hermes"
-
+"""
+BIND = """
 [[carrier.bind]]
-id = "1"
+id = "{id}"
 host = "127.0.0.1"
 port = {port}
 system_id = "bench"
 window = {window}
+engine = "{engine}"
 tls = {{ insecure = true }}
 """
 
@@ -43,12 +45,14 @@ def free_port() -> int:
 
 @dataclass(frozen=True)
 class CarrierPlan:
-    """How the carrier behaves, and how Hermes is told to use its one bind."""
+    """How the carrier behaves, and how Hermes is told to use its binds, each with this window."""
 
     window: int = 50
     latency_ms: float = 0.0
     receipt_delay_ms: float = 200.0
     has_receipts: bool = True
+    binds: int = 1
+    engine: str = "aiosmpplib"
 
 
 class Submit(msgspec.Struct, frozen=True):
@@ -79,10 +83,11 @@ class SimulatedCarrier:
         """Write the configuration folder of a daemon that has this carrier alone."""
         config = self.folder / "config"
         config.joinpath("carriers").mkdir(parents=True)
-        receipts = "all" if self.plan.has_receipts else "none"
-        text = CONFIG.format(
-            carrier=CARRIER, receipts=receipts, port=self.port, window=self.plan.window
-        )
+        plan = self.plan
+        receipts = "all" if plan.has_receipts else "none"
+        text = CONFIG.format(carrier=CARRIER, receipts=receipts)
+        for number in range(1, plan.binds + 1):
+            text += BIND.format(id=number, port=self.port, window=plan.window, engine=plan.engine)
         config.joinpath("carriers", f"{CARRIER}.toml").write_text(text)
         return config
 

@@ -1,4 +1,4 @@
-"""Row 3: one bind against a carrier that takes 50 ms for each answer."""
+"""Row 3: binds against a carrier that takes 50 ms for each answer."""
 
 from __future__ import annotations
 
@@ -19,29 +19,35 @@ METHOD = (
 
 @dataclass(frozen=True)
 class Case:
-    """One window, with what it must reach; the ceiling is window / latency."""
+    """A window and binds, with what they must reach; the ceiling is binds * window / latency."""
 
     id: str
     window: int
     bar: float | None
     has_receipts: bool
     count: int
+    binds: int = 1
+    engine: str = "aiosmpplib"
 
     @property
     def title(self) -> str:
         """What the row is called."""
         receipts = ", with receipts" if self.has_receipts else ""
-        return f"One bind, carrier 50 ms, window {self.window}{receipts}"
+        binds = "One bind" if self.binds == 1 else f"{self.binds} binds"
+        return f"{binds} ({self.engine}), carrier 50 ms, window {self.window}{receipts}"
 
 
 CASES = (
     Case("3a", 10, 190.0, has_receipts=False, count=2_000),
     Case("3b", 50, 900.0, has_receipts=False, count=8_000),
     Case("3c", 50, None, has_receipts=True, count=8_000),
+    Case("3d", 10, 190.0, has_receipts=False, count=2_000, engine="native"),
+    Case("3e", 50, 900.0, has_receipts=False, count=8_000, engine="native"),
+    Case("3f", 10, None, has_receipts=False, count=12_000, binds=10),
 )
 
 
-def one_bind(case: Case) -> Callable[[Options], Row]:
+def through_binds(case: Case) -> Callable[[Options], Row]:
     """Give the row of a case."""
 
     def row(options: Options) -> Row:
@@ -53,7 +59,13 @@ def one_bind(case: Case) -> Callable[[Options], Row]:
 
 def measure(case: Case, options: Options) -> Row:
     """Drain a preloaded belt through the window."""
-    plan = CarrierPlan(case.window, LATENCY_MS, has_receipts=case.has_receipts)
+    plan = CarrierPlan(
+        case.window,
+        LATENCY_MS,
+        has_receipts=case.has_receipts,
+        binds=case.binds,
+        engine=case.engine,
+    )
     final = "delivered" if case.has_receipts else "sent"
     with stand_of(plan, options.progress) as stand:
         load = stand.preload(options)
@@ -65,7 +77,7 @@ def measure(case: Case, options: Options) -> Row:
         errors = stand.faults(load, final)
         submits = stand.carrier.accepted()
         cpu = measured.cpu_ms(load.accepted)
-    ceiling = 1000 * case.window / LATENCY_MS
+    ceiling = 1000 * case.binds * case.window / LATENCY_MS
     figures = (
         Figure(name="submit_sm_resp", value=rate_of(submits), unit="/s", bar=case.bar),
         Figure(name="middle 80 %", value=rate_of(submits, 0.8), unit="/s"),
