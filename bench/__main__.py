@@ -16,8 +16,8 @@ from bench.processes import ProcessGone
 from bench.progress import Progress
 from bench.report import Report, Row, save
 from bench.row_accept import accept_batches, accept_only
-from bench.row_end_to_end import end_to_end
 from bench.row_binds import CASES, through_binds
+from bench.row_end_to_end import end_to_end
 from bench.row_preloaded import preloaded
 from bench.row_receipts import receipts_beside_submits
 from bench.row_start import start_and_memory

@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from hermes.cli import carrier, dead, inbound, place, run, send, simulate, smpp, status
+from hermes.cli import carrier, dead, inbound, place, run, send, sim, simulate, smpp, status
 from hermes.cli.exit_code import CommandExit, exit_codes
 
 ALWAYS = (CommandExit.OK, CommandExit.USAGE)
@@ -53,6 +53,14 @@ dead_app = typer.Typer(
 app.add_typer(dead_app, name="dead")
 for word, command in dead.COMMANDS.items():
     dead_app.command(word, epilog=exit_codes(*ASKS))(command)
+sim_app = typer.Typer(
+    help="Watch a simulated carrier, change how it behaves, and have it misbehave.",
+    epilog=exit_codes(*ASKS),
+    no_args_is_help=True,
+)
+app.add_typer(sim_app, name="sim")
+for word, command in sim.COMMANDS.items():
+    sim_app.command(word, epilog=exit_codes(*ASKS))(command)
 smpp_app = typer.Typer(
     help="Explain PDUs and delivery receipts as Hermes reads them.",
     epilog=exit_codes(*ALWAYS),

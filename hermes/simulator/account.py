@@ -27,11 +27,12 @@ class AccountState:
 
 @dataclass(frozen=True, slots=True)
 class Accepted:
-    """A message with a message_id; `stat` is what will become of it, `at` seconds since 1970."""
+    """Message `number`; `stat` is what will become of it, `at` seconds since 1970."""
 
     account: AccountState
     session: int
     pdu: Pdu
+    number: int
     message_id: str
     receipt_id: str
     stat: Stat

@@ -4,34 +4,36 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, assert_never
 
-import msgspec
-
 from hermes.simulator.admission import bind_status
 from hermes.simulator.counters import Counters
 from hermes.simulator.fault import (
-    NAMES,
     BlackHole,
-    Drop,
+    Dribble,
+    DropOnBind,
     Ending,
-    Fault,
-    Inject,
     RefuseBinds,
+    Request,
     Silence,
-    Standing,
 )
+from hermes.simulator.fault_desk import FaultDesk
 from hermes.simulator.intake import Intake
-from hermes.simulator.journal import BindLine, FaultLine, ProblemLine, StartLine, UnbindLine
-from hermes.simulator.sender import Sender
-from hermes.simulator.session import Mode, Session
-from hermes.simulator.state import (
+from hermes.simulator.journal import BindLine, FrameLine, ProblemLine, StartLine, UnbindLine
+from hermes.simulator.keepalive import Keepalive
+from hermes.simulator.later import (
     CloseUnbound,
+    Enquire,
     Later,
     LiftFaults,
     Owe,
+    Pour,
+    Release,
     Respond,
     Settle,
-    State,
 )
+from hermes.simulator.response import Responder
+from hermes.simulator.sender import Sender
+from hermes.simulator.session import Mode, Session, Way
+from hermes.simulator.state import State
 
 if TYPE_CHECKING:
     import asyncio
@@ -49,11 +51,15 @@ class MessageCentre:
         self.state = state
         self._start = state.profile
         self._sender = Sender(state)
-        self._intake = Intake(state, self._sender)
+        self._responder = Responder(state)
+        self._intake = Intake(state, self._sender, self._responder)
+        self._keepalive = Keepalive(state)
+        self.faults = FaultDesk(state, self._sender, self._responder)
         self._loop = loop
         self._timer: asyncio.TimerHandle | None = None
         self._session_count = 0
         state.wake = self._arm
+        self._keepalive.plan()
         self._note_start()
 
     def new_session(self) -> Session:
@@ -76,33 +82,9 @@ class MessageCentre:
     def change(self, profile: Profile) -> None:
         """Obey other settings from now on."""
         self.state.change(profile)
-        self._send_all()
-
-    def start_fault(self, fault: Fault) -> int:
-        """Do a fault, or switch it on; how many sessions it hits now."""
-        state, name = self.state, NAMES[type(fault)]
-        hit = [s for s in state.sessions.values() if fault.hits(s.number, s.system_id)]
-        self._note_fault(name, on=True, parameters=msgspec.to_builtins(fault))
-        match fault:
-            case Drop():
-                for session in hit:
-                    session.end(fault.how, "fault drop")
-            case Inject():
-                for session in hit:
-                    session.send(bytes.fromhex(fault.hex))
-            case Standing():
-                until = state.faults.start(fault, state.clock())
-                if until is not None:
-                    state.later(until, LiftFaults())
-        return len(hit)
-
-    def lift_fault(self, name: str) -> bool:
-        """Switch a fault off; whether it was on. Raises Refusal for an unknown name."""
-        was_on = self.state.faults.lift(name)
-        if was_on:
-            self._note_fault(name, on=False, parameters={})
-            self._send_all()
-        return was_on
+        self._keepalive.plan()
+        for account in self.state.accounts.values():
+            self._sender.send_waiting(account)
 
     def owe(self, system_id: str, deliveries: Sequence[Delivery]) -> None:
         """Send MOs to an account, or keep them until it binds."""
@@ -118,7 +100,6 @@ class MessageCentre:
         """
         state = self.state
         state.schedule.keep(lambda thing: isinstance(thing, Respond | CloseUnbound))
-        state.faults.clear()
         state.counters = Counters()
         state.change(self._start)
         state.seed()
@@ -126,6 +107,8 @@ class MessageCentre:
             account.outbox.clear()
             account.queued = 0
         state.renew_caps()
+        self.faults.lift_all()
+        self._keepalive.plan(anew=True)
         state.journal.forget()
         self._note_start()
 
@@ -135,6 +118,7 @@ class MessageCentre:
         timeout = self.state.profile.init_timeout_ms / 1000
         if timeout:
             self.state.later(self.state.clock() + timeout, CloseUnbound(session))
+        self.faults.greet(session)
 
     def ended(self, session: Session, reason: str) -> None:
         state = self.state
@@ -158,12 +142,18 @@ class MessageCentre:
             self._sender.send_waiting(account)
 
     def on_bind(self, session: Session, pdu: Pdu, mode: Mode) -> None:
+        state = self.state
         session.system_id = pdu.text("system_id")
-        swallowed = self.swallows(session, Silence.binds)
-        status = None if swallowed else self._answer_bind(session, pdu, mode)
-        self.state.journal.add(
+        self.faults.greet(session)
+        is_answered = not self.swallows(session, Silence.binds)
+        inject = state.injection(session, Request.bind)
+        if inject is not None:
+            session.send(inject.octets(pdu.sequence_number))
+            is_answered = is_answered and not inject.instead
+        status = self._answer_bind(session, pdu, mode) if is_answered else None
+        state.journal.add(
             BindLine(
-                at=self.state.wall(),
+                at=state.wall(),
                 session=session.number,
                 system_id=session.system_id,
                 mode=mode,
@@ -171,8 +161,12 @@ class MessageCentre:
                 status=status,
             )
         )
-        if status == 0:
-            self._sender.send_waiting(self.state.account(session.system_id))
+        if status != 0:
+            return
+        drop = state.spend(DropOnBind, session)
+        if drop is not None:
+            session.end(drop.how, "fault drop_on_bind")
+        self._sender.send_waiting(state.account(session.system_id))
 
     def on_submit(self, session: Session, pdu: Pdu) -> None:
         self._intake.on_submit(session, pdu)
@@ -193,6 +187,24 @@ class MessageCentre:
         session.enquire_link_count += 1
         self.state.counters.enquire_links += 1
 
+    def on_enquire_answer(self, session: Session, sequence: int) -> None:
+        self.state.counters.enquire_links_answered += 1
+        if session.asked == sequence:
+            session.asked = None
+
+    def on_octets(self, session: Session, way: Way, octets: bytes) -> None:
+        state = self.state
+        if state.profile.frames:
+            state.journal.add(
+                FrameLine(
+                    at=state.wall(),
+                    session=session.number,
+                    system_id=session.system_id,
+                    way=way,
+                    hex=octets.hex(),
+                )
+            )
+
     def on_problem(self, session: Session, problem: str, *, nacked: bool) -> None:
         counters = self.state.counters
         counters.problems += 1
@@ -210,12 +222,16 @@ class MessageCentre:
         state = self.state
         if state.hole(session, Silence.all, what) is None:
             return False
-        state.faults.spend(BlackHole, session.number, session.system_id, state.clock())
+        state.spend(BlackHole, session)
         return True
+
+    def piece(self, session: Session) -> int:
+        dribble = self.state.find(Dribble, session)
+        return 0 if dribble is None else dribble.octets
 
     def _answer_bind(self, session: Session, pdu: Pdu, mode: Mode) -> int:
         state, system_id = self.state, session.system_id
-        refusal = state.faults.spend(RefuseBinds, session.number, system_id, state.clock())
+        refusal = state.spend(RefuseBinds, session)
         known = state.accounts.get(system_id)
         session_count = 0 if known is None else len(known.sessions)
         status = bind_status(state.profile, system_id, pdu.text("password"), session_count)
@@ -253,30 +269,25 @@ class MessageCentre:
     def _perform(self, thing: Later) -> None:
         match thing:
             case Respond():
-                self._intake.respond(thing)
+                self._responder.respond(thing)
+            case Release(group):
+                self._responder.release(group)
             case Settle(message):
                 self._intake.settle(message)
             case Owe(account, delivery):
                 account.outbox.put(delivery)
                 self._sender.send_waiting(account)
+            case Pour():
+                self.faults.floods.pour(thing)
+            case Enquire():
+                self._keepalive.enquire(thing)
             case LiftFaults():
-                for name in self.state.faults.lift_ended(self.state.clock()):
-                    self._note_fault(name, on=False, parameters={})
-                self._send_all()
+                self.faults.lift_ended()
             case CloseUnbound(session):
                 if session.mode is None:
                     session.end(Ending.fin, "no bind in time")
             case _:
                 assert_never(thing)
 
-    def _send_all(self) -> None:
-        for account in self.state.accounts.values():
-            self._sender.send_waiting(account)
-
     def _note_start(self) -> None:
         self.state.journal.add(StartLine(at=self.state.wall(), first_id=self.state.next_id))
-
-    def _note_fault(self, name: str, *, on: bool, parameters: dict[str, object]) -> None:
-        self.state.journal.add(
-            FaultLine(at=self.state.wall(), name=name, on=on, parameters=parameters)
-        )

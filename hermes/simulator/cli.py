@@ -33,11 +33,10 @@ class _Parser(argparse.ArgumentParser):
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the simulator with these options; returns the exit code."""
     try:
-        profile = parse(argv)
+        return run(parse(argv))
     except Refusal as error:
         sys.stderr.write(f"simulator: --{error.field.replace('_', '-')}: {error.rule}\n")
         return EXIT_USAGE
-    return run(profile)
 
 
 def parse(argv: Sequence[str] | None) -> Profile:
@@ -65,17 +64,25 @@ def _parser() -> argparse.ArgumentParser:
         kind, *metas = get_args(hints[field.name])
         default = field.default.value if isinstance(field.default, Enum) else field.default
         about = " ".join(meta.description for meta in metas if meta.description)
-        choices = "|".join(str(member.value) for member in kind) if _is_enum(kind) else None
+        words = f"{about} ({_written(default)})" if default != "" else about
         parser.add_argument(
             f"--{field.name.replace('_', '-')}",
-            metavar=choices or field.name.rsplit("_", 1)[-1].upper(),
-            help=f"{about} ({default})" if default != "" else about,
+            metavar=_choices(kind) or field.name.rsplit("_", 1)[-1].upper(),
+            help=words.replace("%", "%%"),
         )
     return parser
 
 
-def _is_enum(kind: object) -> bool:
-    return isinstance(kind, type) and issubclass(kind, Enum)
+def _choices(kind: object) -> str:
+    if kind is bool:
+        return "true|false"
+    if isinstance(kind, type) and issubclass(kind, Enum):
+        return "|".join(str(member.value) for member in kind)
+    return ""
+
+
+def _written(default: object) -> str:
+    return str(default).lower() if isinstance(default, bool) else str(default)
 
 
 def _account(text: str) -> dict[str, object]:

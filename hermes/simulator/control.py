@@ -27,7 +27,6 @@ class Control:
     def __init__(self, centre: MessageCentre) -> None:
         self._centre = centre
         self._state = centre.state
-        self._mo_count = 0
 
     def application(self) -> web.Application:
         """The routes of the API."""
@@ -135,20 +134,20 @@ class Control:
     async def start_fault(self, request: web.Request) -> web.Response:
         """Do a fault or switch it on, in place of one of the same name."""
         fault = new_fault(request.match_info["name"], await _object(request))
-        hit = self._centre.start_fault(fault)
+        hit = self._centre.faults.start(fault)
         return _json({"sessions": hit, "on": self._state.faults.shown()})
 
     async def lift_fault(self, request: web.Request) -> web.Response:
         """Switch a fault off."""
-        was_on = self._centre.lift_fault(request.match_info["name"])
+        was_on = self._centre.faults.lift(request.match_info["name"])
         return _json({"was_on": was_on, "on": self._state.faults.shown()})
 
     async def mo(self, request: web.Request) -> web.Response:
         """Send an MO; it waits while the account has no receiving session."""
         mo = checked(await _object(request), Mo)
         system_id = mo.system_id or self._only_account()
-        self._mo_count += 1
-        deliveries = mo_deliveries(mo, self._mo_count, self._state.profile.default_alphabet)
+        self._state.mo_count += 1
+        deliveries = mo_deliveries(mo, self._state.mo_count, self._state.profile.default_alphabet)
         self._centre.owe(system_id, deliveries)
         return _json({"message_ids": [delivery.message_id for delivery in deliveries]}, 202)
 

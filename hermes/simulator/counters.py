@@ -23,6 +23,8 @@ class Counters:
     resent_after_loss: int = 0
     given_up: int = 0
     enquire_links: int = 0
+    enquire_links_sent: int = 0
+    enquire_links_answered: int = 0
     nacks_sent: int = 0
     problems: int = 0
     ignored: int = 0

@@ -1,18 +1,17 @@
-"""The table of faults: what each one does, its parameters, and which are on now."""
+"""The table of faults: what each one does and its parameters."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import Meta
 
 from hermes.simulator.refusal import Refusal, checked
 
-if TYPE_CHECKING:
-    from random import Random
+SEQUENCE: Final = slice(12, 16)
+"""Where a PDU has its sequence number."""
 
 
 class Ending(StrEnum):
@@ -32,6 +31,36 @@ class Silence(StrEnum):
     enquire_links = "enquire_links"
 
 
+class Request(StrEnum):
+    """Which requests of the ESME are counted."""
+
+    submit = "submit"
+    bind = "bind"
+
+
+class Refused(StrEnum):
+    """What a refused submit_sm is answered with."""
+
+    bare = "bare"
+    body = "body"
+    nack = "nack"
+
+
+class Body(StrEnum):
+    """How the message_id of a submit_sm_resp is written."""
+
+    none = "none"
+    no_nul = "no_nul"
+    whole = "whole"
+
+
+Octets: TypeAlias = Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{2})*$")]
+_Status: TypeAlias = Annotated[int, Meta(ge=1, le=0xFFFF_FFFF)]
+_Nth: TypeAlias = Annotated[int, Meta(ge=1)]
+_Copies: TypeAlias = Annotated[int, Meta(ge=2, le=100)]
+_Wait: TypeAlias = Annotated[float, Meta(gt=0, le=86_400_000)]
+
+
 class Target(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """Whom a fault hits: one session, one account, or (0 and empty) everybody."""
 
@@ -48,10 +77,10 @@ class Drop(Target, frozen=True, kw_only=True):
     how: Ending = Ending.rst
 
 
-class Inject(Target, frozen=True, kw_only=True):
-    """Write raw octets into the sessions now."""
+class Outbind(Target, frozen=True, kw_only=True):
+    """Send an outbind with this password into the sessions now."""
 
-    hex: Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{2})+$")]
+    password: Annotated[str, Meta(max_length=8)] = ""
 
 
 class Standing(Target, frozen=True, kw_only=True):
@@ -60,31 +89,91 @@ class Standing(Target, frozen=True, kw_only=True):
     seconds: Annotated[float, Meta(ge=0)] = 0
     count: Annotated[int, Meta(ge=0)] = 0
 
+    @property
+    def turn(self) -> int:
+        """It happens at every so-many-th occasion."""
+        return 1
+
+
+class EveryNth(Standing, frozen=True, kw_only=True):
+    """Happens at every so-many-th occasion."""
+
+    every: _Nth = 1
+
+    @property
+    def turn(self) -> int:
+        return self.every
+
+
+class Inject(Standing, frozen=True, kw_only=True):
+    """Write raw octets into the sessions now, or at the `after`-th submit_sm or bind from now on.
+
+    `instead`: in place of the answer, under its sequence number; a bind is then no bind. Lifts
+    itself unless `count` says otherwise.
+    """
+
+    hex: Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{2})+$")]
+    after: Annotated[int, Meta(ge=0)] = 0
+    at: Request = Request.submit
+    instead: bool = False
+    count: Annotated[int, Meta(ge=0)] = 1
+
+    def __post_init__(self) -> None:
+        if self.instead and not self.after:
+            raise ValueError("instead needs an after of 1 or more")
+
+    @property
+    def turn(self) -> int:
+        return self.after
+
+    def octets(self, sequence: int) -> bytes:
+        """What is written at a request with that sequence number."""
+        octets = bytearray.fromhex(self.hex)
+        if self.instead and len(octets) >= SEQUENCE.stop:
+            octets[SEQUENCE] = sequence.to_bytes(4, "big")
+        return bytes(octets)
+
 
 class DropOnSubmit(Standing, frozen=True, kw_only=True):
     """End the session at the `after`-th submit_sm from now on, which gets no answer.
 
-    `accept`: that message is accepted all the same. Lifts itself unless `count` says otherwise.
+    `accept`: that message is accepted all the same. `octets` of its answer are written before.
+    Lifts itself unless `count` says otherwise.
     """
 
-    after: Annotated[int, Meta(ge=1)] = 1
+    after: _Nth = 1
     how: Ending = Ending.rst
     accept: bool = True
+    octets: Annotated[int, Meta(ge=0)] = 0
     count: Annotated[int, Meta(ge=0)] = 1
+
+    @property
+    def turn(self) -> int:
+        return self.after
+
+
+class DropOnBind(Standing, frozen=True, kw_only=True):
+    """Accept binds, then end the session at once."""
+
+    how: Ending = Ending.fin
 
 
 class RefuseBinds(Standing, frozen=True, kw_only=True):
     """Answer binds with a status, with a body (system_id) or without."""
 
-    status: Annotated[int, Meta(ge=1, le=0xFFFF_FFFF)] = 0x0D
+    status: _Status = 0x0D
     body: bool = True
 
 
 class RefuseSubmits(Standing, frozen=True, kw_only=True):
-    """Answer submits with a status, all or a share of them at random."""
+    """Answer submits with a status, all or a share of them at random.
 
-    status: Annotated[int, Meta(ge=1, le=0xFFFF_FFFF)] = 0x58
+    `answer`: a submit_sm_resp without a body, one with an empty message_id, or a generic_nack.
+    """
+
+    status: _Status = 0x58
     percent: Annotated[float, Meta(gt=0, le=100)] = 100
+    answer: Refused = Refused.bare
 
 
 class BlackHole(Standing, frozen=True, kw_only=True):
@@ -92,6 +181,58 @@ class BlackHole(Standing, frozen=True, kw_only=True):
 
     what: Silence = Silence.all
     accept: bool = False
+
+
+class Stall(Standing, frozen=True, kw_only=True):
+    """Stop reading the sockets, until TCP stops the ESME; what it sent is read when this ends."""
+
+
+class Dribble(Standing, frozen=True, kw_only=True):
+    """Write in pieces of so many octets, each a TCP segment of its own."""
+
+    octets: Annotated[int, Meta(ge=1)] = 1
+
+
+class DropResponses(EveryNth, frozen=True, kw_only=True):
+    """Judge submits and lose every n-th answer."""
+
+
+class LateResponses(EveryNth, frozen=True, kw_only=True):
+    """Answer every n-th submit so much later."""
+
+    ms: _Wait = 5000
+
+
+class DuplicateResponses(EveryNth, frozen=True, kw_only=True):
+    """Send every n-th submit_sm_resp `copies` times."""
+
+    copies: _Copies = 2
+
+
+class ReorderResponses(Standing, frozen=True, kw_only=True):
+    """Hold responses until there are `group` of a session, or for `hold_ms`; the last comes first.
+
+    A use is a full group.
+    """
+
+    group: Annotated[int, Meta(ge=2)] = 5
+    hold_ms: _Wait = 1000
+
+
+class OddResponses(EveryNth, frozen=True, kw_only=True):
+    """Write every n-th submit_sm_resp without a body, without the NUL behind the id, or whole.
+
+    `tail`: raw octets at its end, a TLV or not.
+    """
+
+    body: Body = Body.none
+    tail: Octets = ""
+
+
+class Congestion(Standing, frozen=True, kw_only=True):
+    """Put congestion_state with this level (100: full) into every submit_sm_resp."""
+
+    level: Annotated[int, Meta(ge=0, le=255)] = 100
 
 
 class PauseReceipts(Standing, frozen=True, kw_only=True):
@@ -105,121 +246,70 @@ class EarlyReceipts(Standing, frozen=True, kw_only=True):
 class DuplicateReceipts(Standing, frozen=True, kw_only=True):
     """Send every receipt `copies` times."""
 
-    copies: Annotated[int, Meta(ge=2, le=100)] = 2
+    copies: _Copies = 2
 
 
-Fault: TypeAlias = Drop | Inject | Standing
+class Flood(Standing, frozen=True, kw_only=True):
+    """Something the SMSC sends `rate` times a second."""
 
-FAULTS: Final[dict[str, type[Drop | Inject | Standing]]] = {
+    rate: Annotated[float, Meta(gt=0, le=100_000)] = 100
+
+
+class EnquireFlood(Flood, frozen=True, kw_only=True):
+    """Send `rate` enquire_links a second into each session; `count` is per session."""
+
+
+class MoFlood(Flood, frozen=True, kw_only=True):
+    """Send `rate` MOs a second to each account from each of `senders`; `count` is per sender.
+
+    `source` is the first sender, the others count up. `{n}` in the text is the number of the MO.
+    The parts of long texts come sender by sender in turn, under one reference.
+    """
+
+    source: str = "447700900000"
+    senders: Annotated[int, Meta(ge=1, le=1000)] = 1
+    destination: str = "80080"
+    text: str = "flood {n}"
+
+
+Fault: TypeAlias = Drop | Outbind | Standing
+
+FAULTS: Final[dict[str, type[Drop | Outbind | Standing]]] = {
     "drop": Drop,
     "inject": Inject,
+    "outbind": Outbind,
     "drop_on_submit": DropOnSubmit,
+    "drop_on_bind": DropOnBind,
     "refuse_binds": RefuseBinds,
     "refuse_submits": RefuseSubmits,
     "black_hole": BlackHole,
+    "stall": Stall,
+    "dribble": Dribble,
+    "drop_responses": DropResponses,
+    "late_responses": LateResponses,
+    "duplicate_responses": DuplicateResponses,
+    "reorder_responses": ReorderResponses,
+    "odd_responses": OddResponses,
+    "congestion": Congestion,
     "pause_receipts": PauseReceipts,
     "early_receipts": EarlyReceipts,
     "duplicate_receipts": DuplicateReceipts,
+    "enquire_flood": EnquireFlood,
+    "mo_flood": MoFlood,
 }
 """Every fault by its name in the control API. `Standing` ones stay on, the rest happen once."""
 
 NAMES: Final = {kind: name for name, kind in FAULTS.items()}
 
-StandingFault = TypeVar("StandingFault", bound=Standing)
-
 
 def new_fault(name: str, values: object) -> Fault:
     """A fault from plain values. Raises Refusal."""
+    return checked(values, kind_of(name))
+
+
+def kind_of(name: str) -> type[Fault]:
+    """The kind of fault with that name. Raises Refusal."""
     kind = FAULTS.get(name)
     if kind is None:
         raise Refusal("name", f"is none of {', '.join(FAULTS)}")
-    return checked(values, kind)
-
-
-@dataclass(slots=True)
-class _On:
-    fault: Standing
-    until: float | None
-    left: int | None
-    seen: int = 0
-
-
-@dataclass(slots=True)
-class Faults:
-    """The standing faults that are on; one of each kind."""
-
-    _on: dict[type[Standing], _On] = field(default_factory=dict)
-
-    def __bool__(self) -> bool:
-        return bool(self._on)
-
-    def start(self, fault: Standing, now: float) -> float | None:
-        """Switch a fault on, in place of one of its kind; returns when it ends by itself."""
-        until = now + fault.seconds if fault.seconds else None
-        self._on[type(fault)] = _On(fault, until, fault.count or None)
-        return until
-
-    def lift(self, name: str) -> bool:
-        """Switch a fault off; whether it was on. Raises Refusal for a name not in the table."""
-        kind = FAULTS.get(name)
-        if kind is None:
-            raise Refusal("name", f"is none of {', '.join(FAULTS)}")
-        return any(self._on.pop(on, None) is not None for on in list(self._on) if on is kind)
-
-    def lift_ended(self, now: float) -> list[str]:
-        """Switch off what has run its time; returns the names."""
-        ended = [kind for kind, on in self._on.items() if on.until is not None and now >= on.until]
-        for kind in ended:
-            del self._on[kind]
-        return [NAMES[kind] for kind in ended]
-
-    def clear(self) -> None:
-        """Switch everything off."""
-        self._on.clear()
-
-    def find(
-        self, kind: type[StandingFault], session: int, system_id: str, now: float
-    ) -> StandingFault | None:
-        """The fault of that kind if it is on and hits this session; costs no use."""
-        on = self._on.get(kind)
-        if on is None or (on.until is not None and now >= on.until):
-            return None
-        fault = on.fault
-        return fault if isinstance(fault, kind) and fault.hits(session, system_id) else None
-
-    def spend(
-        self, kind: type[StandingFault], session: int, system_id: str, now: float
-    ) -> StandingFault | None:
-        """As `find`, and count one use; the last use lifts the fault."""
-        fault = self.find(kind, session, system_id, now)
-        on = self._on.get(kind)
-        if fault is None or on is None or on.left is None:
-            return fault
-        on.left -= 1
-        if on.left <= 0:
-            del self._on[kind]
-        return fault
-
-    def refuse_submit(self, session: int, system_id: str, now: float, chance: Random) -> int:
-        """The status this submit is refused with; 0 when it is not."""
-        fault = self.find(RefuseSubmits, session, system_id, now)
-        if fault is None or (fault.percent < 100 and chance.random() * 100 >= fault.percent):
-            return 0
-        self.spend(RefuseSubmits, session, system_id, now)
-        return fault.status
-
-    def drop_on_submit(self, session: int, system_id: str, now: float) -> DropOnSubmit | None:
-        """Counts a submit; the fault when it is the `after`-th."""
-        fault = self.find(DropOnSubmit, session, system_id, now)
-        if fault is None:
-            return None
-        on = self._on[DropOnSubmit]
-        on.seen += 1
-        if on.seen < fault.after:
-            return None
-        on.seen = 0
-        return self.spend(DropOnSubmit, session, system_id, now)
-
-    def shown(self) -> dict[str, object]:
-        """What is on, for people."""
-        return {NAMES[kind]: msgspec.to_builtins(on.fault) for kind, on in self._on.items()}
+    return kind

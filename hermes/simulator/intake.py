@@ -1,34 +1,44 @@
-"""The submit side of the message centre: judges, answers, and settles what it accepted."""
+"""The submit side of the message centre: judges submits, and settles what it accepted."""
 
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 from hermes.simulator.account import Accepted, AccountState
 from hermes.simulator.admission import submit_status
 from hermes.simulator.content import Content, read_content
 from hermes.simulator.counters import tally
-from hermes.simulator.fault import BlackHole, DuplicateReceipts, EarlyReceipts, Silence
-from hermes.simulator.journal import ResponseLostLine, SubmitLine
+from hermes.simulator.fault import (
+    BlackHole,
+    DropOnSubmit,
+    DuplicateReceipts,
+    EarlyReceipts,
+    Refused,
+    RefuseSubmits,
+    Request,
+    Silence,
+)
+from hermes.simulator.journal import SubmitLine
+from hermes.simulator.later import Owe, Respond, Settle
 from hermes.simulator.message_id import write_id
 from hermes.simulator.outcome import Stat
 from hermes.simulator.receipt import (
     Delivery,
     Owed,
-    Sent,
     is_due,
+    is_receipted_part,
     receipt_frame,
     wants_intermediate,
 )
-from hermes.simulator.state import Owe, Respond, Settle, State
-from hermes.smpp.command import CommandId
-from hermes.smpp.encode import encode, encode_header_only
+from hermes.simulator.receipt_text import Sent, parse_zone
+from hermes.simulator.state import State
 from hermes.smpp.pdu import Pdu
 from hermes.smpp.tlv import TlvTag
 
 if TYPE_CHECKING:
+    from hermes.simulator.response import Responder
     from hermes.simulator.sender import Sender
     from hermes.simulator.session import Session
 
@@ -36,9 +46,10 @@ if TYPE_CHECKING:
 class Intake:
     """Takes submit_sm from sessions."""
 
-    def __init__(self, state: State, sender: Sender) -> None:
+    def __init__(self, state: State, sender: Sender, responder: Responder) -> None:
         self._state = state
         self._sender = sender
+        self._responder = responder
 
     def on_submit(self, session: Session, pdu: Pdu) -> None:
         """Obey the faults that are on, else judge the submit and answer it."""
@@ -46,55 +57,40 @@ class Intake:
         state.counters.submits += 1
         session.submit_count += 1
         content = read_content(pdu, state.profile.default_alphabet)
-        if not state.faults:
+        if state.faults:
+            self._on_disturbed_submit(session, pdu, content)
+        else:
             self._judge(session, pdu, content, is_answered=True)
-            return
-        now, number, system_id = state.clock(), session.number, session.system_id
+
+    def _on_disturbed_submit(self, session: Session, pdu: Pdu, content: Content) -> None:
+        state = self._state
         hole = state.hole(session, Silence.all, Silence.submits)
         if hole is not None:
-            state.faults.spend(BlackHole, number, system_id, now)
-        drop = state.faults.drop_on_submit(number, system_id, now)
+            state.spend(BlackHole, session)
+        inject = state.injection(session, Request.submit)
+        if inject is not None:
+            session.send(inject.octets(pdu.sequence_number))
+        drop = state.spend(DropOnSubmit, session)
+        response = None
         if (hole is not None and not hole.accept) or (drop is not None and not drop.accept):
             self._record(session, pdu, content, None, None)
         else:
-            self._judge(session, pdu, content, is_answered=hole is None and drop is None)
+            is_replaced = inject is not None and inject.instead
+            is_answered = hole is None and drop is None and not is_replaced
+            response = self._judge(session, pdu, content, is_answered=is_answered)
         if drop is not None:
+            if drop.octets and response is not None:
+                session.send(self._responder.frame(response)[: drop.octets])
             session.end(drop.how, "fault drop_on_submit")
-
-    def respond(self, response: Respond) -> None:
-        """Write a submit_sm_resp, unless there is nobody to write to any more."""
-        state, session, status = self._state, response.session, response.status
-        session.in_flight -= 1
-        hole = state.hole(session, Silence.all, Silence.submits)
-        if session.is_open and hole is None:
-            state.counters.responses += 1
-            if response.message_id is None:
-                head = encode_header_only(CommandId.submit_sm_resp, status, response.sequence)
-                session.send(head)
-                return
-            fields: dict[str, object] = {"message_id": response.message_id}
-            session.send(encode(Pdu(CommandId.submit_sm_resp, status, response.sequence, fields)))
-            return
-        state.counters.responses_lost += 1
-        state.journal.add(
-            ResponseLostLine(
-                at=state.wall(),
-                session=session.number,
-                system_id=session.system_id,
-                seq=response.sequence,
-                status=status,
-                message_id=response.message_id,
-                reason="session ended" if hole is None else "black hole",
-            )
-        )
 
     def settle(self, message: Accepted) -> None:
         """A message reaches its final state: free its place, send the receipt if one is due."""
         state, account = self._state, message.account
         account.queued -= 1
-        if not is_due(
-            state.profile.receipts, message.pdu.number("registered_delivery"), message.stat
-        ):
+        profile, pdu = state.profile, message.pdu
+        if not is_due(profile.receipts, pdu.number("registered_delivery"), message.stat):
+            return
+        if not is_receipted_part(profile.receipt_parts, pdu):
             return
         twice = state.faults.spend(
             DuplicateReceipts, message.session, account.system_id, state.clock()
@@ -105,14 +101,16 @@ class Intake:
             account.outbox.put(replace(receipt))
         self._sender.send_waiting(account)
 
-    def _judge(self, session: Session, pdu: Pdu, content: Content, *, is_answered: bool) -> None:
+    def _judge(self, session: Session, pdu: Pdu, content: Content, *, is_answered: bool) -> Respond:
         state, now = self._state, self._state.clock()
         account = state.account_of(session)
-        status = 0
-        if state.faults and session.can_transmit:
+        status, refused = 0, Refused.bare
+        refusal = state.find(RefuseSubmits, session)
+        if refusal is not None and session.can_transmit:
             status = state.faults.refuse_submit(
                 session.number, session.system_id, now, state.jitter
             )
+            refused = refusal.answer if status else Refused.bare
         status = status or submit_status(state.profile, session, account, pdu, now)
         message = None
         if account is not None and status == 0:
@@ -120,34 +118,29 @@ class Intake:
         else:
             tally(state.counters.refused, status)
         self._record(session, pdu, content, status if is_answered else None, message)
-        early = message is not None and state.faults.spend(
-            EarlyReceipts, session.number, session.system_id, now
-        )
+        early = message is not None and state.spend(EarlyReceipts, session)
         if message is not None and early:
             self.settle(message)
         latency = state.seconds(state.profile.latency_ms, state.profile.latency_jitter_ms)
+        message_id = None if message is None else message.message_id
+        response = Respond(session, pdu.sequence_number, status, message_id, refused)
+        answered_at = now + latency
         if is_answered:
-            message_id = None if message is None else message.message_id
-            self._answer(Respond(session, pdu.sequence_number, status, message_id), now, latency)
+            answered_at = self._responder.answer(response, latency)
         if message is not None and not early:
-            self._plan(message, now + latency)
-
-    def _answer(self, response: Respond, now: float, latency: float) -> None:
-        session = response.session
-        session.in_flight += 1
-        session.max_in_flight = max(session.max_in_flight, session.in_flight)
-        if latency:
-            self._state.later(now + latency, response)
-        else:
-            self.respond(response)
+            self._plan(message, answered_at)
+        return response
 
     def _plan(self, message: Accepted, since: float) -> None:
-        """Schedule the final state, and the intermediate notification half way to it."""
+        """Schedule the final state, and the intermediate notification on the way to it."""
         state, profile = self._state, self._state.profile
         delay = state.seconds(profile.receipt_delay_ms, profile.receipt_jitter_ms)
-        if wants_intermediate(profile.receipts, message.pdu.number("registered_delivery")):
+        if wants_intermediate(
+            profile, message.pdu.number("registered_delivery")
+        ) and is_receipted_part(profile.receipt_parts, message.pdu):
             notification = self._receipt(message, Stat.ENROUTE)
-            state.later(since + delay / 2, Owe(message.account, notification))
+            enroute = profile.enroute_ms / 1000 or delay / 2
+            state.later(since + enroute, Owe(message.account, notification))
         state.later(since + delay, Settle(message))
 
     def _accept(
@@ -161,25 +154,29 @@ class Intake:
             account=account,
             session=session.number,
             pdu=pdu,
+            number=number,
             message_id=write_id(number, state.profile.response_id_form),
             receipt_id=write_id(number, state.profile.receipt_id_form),
-            stat=state.outcome(pdu.text("destination_addr")),
+            stat=state.outcome(pdu.text("source_addr"), pdu.text("destination_addr")),
             at=state.wall(),
             echo=content.text,
         )
 
     def _receipt(self, message: Accepted, stat: Stat) -> Delivery:
+        profile = self._state.profile
+        zone = parse_zone(profile.time_zone)
         sent = Sent(
             pdu=message.pdu,
             receipt_id=message.receipt_id,
             stat=stat,
-            submitted_at=datetime.fromtimestamp(message.at, UTC),
-            done_at=datetime.fromtimestamp(self._state.wall(), UTC),
+            submitted_at=datetime.fromtimestamp(message.at, zone),
+            done_at=datetime.fromtimestamp(self._state.wall(), zone),
             echo=message.echo,
+            number=message.number,
         )
         return Delivery(
             owed=Owed.receipt,
-            frame=receipt_frame(sent, self._state.profile.receipt_form),
+            frame=receipt_frame(sent, profile),
             session=message.session,
             message_id=message.message_id,
             receipt_id=message.receipt_id,

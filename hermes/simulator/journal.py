@@ -125,6 +125,13 @@ class FaultLine(Line, frozen=True, kw_only=True, tag="fault"):
     parameters: dict[str, object]
 
 
+class FrameLine(SessionLine, frozen=True, kw_only=True, tag="frame"):
+    """Octets as they came in or went out; `way` says which. Only with the setting `frames`."""
+
+    way: str
+    hex: str
+
+
 class ProblemLine(SessionLine, frozen=True, kw_only=True, tag="problem"):
     """The ESME sent something that is no proper PDU."""
 

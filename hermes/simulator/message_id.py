@@ -20,6 +20,8 @@ class IdForm(StrEnum):
     hex_0x = "hex-0x"
     uuid = "uuid"
     uuid_upper = "uuid-upper"
+    long = "long"
+    eight_bit = "eight-bit"
 
 
 _MIXER: Final = 0x9E37_79B9_7F4A_7C15
@@ -42,10 +44,15 @@ _WRITERS: Final[Mapping[IdForm, Callable[[int], str]]] = MappingProxyType(
         IdForm.hex_0x: "0x{:X}".format,
         IdForm.uuid: _uuid,
         IdForm.uuid_upper: lambda number: _uuid(number).upper(),
+        IdForm.long: "{:070d}".format,
+        IdForm.eight_bit: "\xe9{}".format,
     }
 )
 
 
 def write_id(number: int, form: IdForm) -> str:
-    """The number (0 to 2^64 - 1) in that notation; at most 36 characters."""
+    """The number (0 to 2^64 - 1) in that notation; latin-1.
+
+    `long` has 70 characters, more than is allowed (SMPP 3.4, 4.4.2); the others have at most 36.
+    """
     return _WRITERS[form](number)

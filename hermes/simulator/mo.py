@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from typing import Annotated
 
 import msgspec
 from msgspec import Meta
 
-from hermes.simulator.receipt import Delivery, Owed, deliver_sm
+from hermes.simulator.receipt import MAX_SHORT_MESSAGE, Delivery, Owed, deliver_sm
 from hermes.simulator.refusal import Refusal
 from hermes.smpp.data_coding import Alphabet, DataCodings
 from hermes.smpp.pdu import PduError
 from hermes.smpp.segment import Concatenation, Segment, TextTooLong, segments
 from hermes.smpp.tlv import Tlv, TlvTag
-
-MAX_SHORT_MESSAGE: Final = 254
 
 _Octet = Annotated[int, Meta(ge=0, le=255)]
 _Address = Annotated[str, Meta(min_length=1, max_length=20)]
@@ -23,8 +21,8 @@ _Address = Annotated[str, Meta(min_length=1, max_length=20)]
 class Mo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """An MO for the account `system_id` (empty: the only one there is).
 
-    Give `text`, which is coded and cut into segments, or `hex`: octets sent as they are under
-    `data_coding` and `esm_class`.
+    Give `text`, which is coded and cut into segments (marked by `concatenation`, or whole as
+    `payload`), or `hex`: octets sent as they are under `data_coding` and `esm_class`.
     """
 
     source: _Address
@@ -34,6 +32,7 @@ class Mo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     hex: Annotated[str, Meta(pattern=r"^([0-9a-fA-F]{2})*$")] | None = None
     data_coding: _Octet = 0
     esm_class: _Octet = 0
+    concatenation: Concatenation = Concatenation.UDH8
     payload: bool = False
     source_ton: _Octet = 1
     source_npi: _Octet = 1
@@ -41,12 +40,14 @@ class Mo(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     destination_npi: _Octet = 1
 
 
-def mo_deliveries(mo: Mo, number: int, default_alphabet: Alphabet) -> list[Delivery]:
-    """One delivery per segment; `number` makes their ids and the concatenation reference.
+def mo_deliveries(
+    mo: Mo, number: int, default_alphabet: Alphabet, reference: int | None = None
+) -> list[Delivery]:
+    """One delivery per segment; `number` makes their ids, and the reference unless it is given.
 
     Raises Refusal.
     """
-    parts = _segments(mo, number, default_alphabet)
+    parts = _segments(mo, number if reference is None else reference, default_alphabet)
     deliveries: list[Delivery] = []
     for part in parts:
         tlvs = part.tlvs
@@ -81,7 +82,7 @@ def mo_deliveries(mo: Mo, number: int, default_alphabet: Alphabet) -> list[Deliv
     return deliveries
 
 
-def _segments(mo: Mo, number: int, default_alphabet: Alphabet) -> tuple[Segment, ...]:
+def _segments(mo: Mo, reference: int, default_alphabet: Alphabet) -> tuple[Segment, ...]:
     if (mo.text is None) == (mo.hex is None):
         raise Refusal("text", "give either text or hex")
     if mo.hex is not None:
@@ -94,9 +95,9 @@ def _segments(mo: Mo, number: int, default_alphabet: Alphabet) -> tuple[Segment,
     try:
         return segments(
             mo.text,
-            number,
+            reference,
             DataCodings(default_alphabet=default_alphabet),
-            Concatenation.PAYLOAD if mo.payload else Concatenation.UDH8,
+            Concatenation.PAYLOAD if mo.payload else mo.concatenation,
         )
     except TextTooLong as error:
         raise Refusal("text", str(error)) from error

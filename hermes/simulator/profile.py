@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Annotated, Final
 
 import msgspec
 from msgspec import Meta
 
+from hermes.simulator.fault import Octets
 from hermes.simulator.message_id import IdForm
 from hermes.simulator.outcome import parse_mix
+from hermes.simulator.outcome_rule import parse_dead, parse_senders
+from hermes.simulator.receipt_text import (
+    USUAL_DATE,
+    USUAL_TEXT,
+    parse_date_format,
+    parse_template,
+    parse_zone,
+)
 from hermes.simulator.refusal import Refusal, checked
 from hermes.simulator.throughput import CapKind
 from hermes.smpp.data_coding import Alphabet
@@ -29,6 +39,43 @@ class ReceiptForm(StrEnum):
     text = "text"
     tlv = "tlv"
     both = "both"
+
+
+class ReceiptCommand(StrEnum):
+    """Which PDU brings a receipt; a data_sm has its text in message_payload."""
+
+    deliver_sm = "deliver_sm"
+    data_sm = "data_sm"
+
+
+class ReceiptBody(StrEnum):
+    """Where the text of a receipt is."""
+
+    short_message = "short_message"
+    message_payload = "message_payload"
+
+
+class IntermediateForm(StrEnum):
+    """What a receipt that is not final calls itself: esm_class 0x20 or 0x04."""
+
+    notification = "notification"
+    receipt = "receipt"
+
+
+class NetworkError(StrEnum):
+    """How network_error_code is written: 3 octets, 3 digits, or not at all."""
+
+    octets = "octets"
+    digits = "digits"
+    none = "none"
+
+
+class ReceiptParts(StrEnum):
+    """Which parts of a long message get a receipt."""
+
+    all = "all"
+    first = "first"
+    last = "last"
 
 
 class ReceiptRoute(StrEnum):
@@ -65,9 +112,13 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     system_id: Annotated[str, Meta(max_length=15), _help("name of the SMSC in bind responses")] = (
         "sim"
     )
+    tls_cert: Annotated[str, _help("file with the certificate for TLS; none: no TLS")] = ""
+    tls_key: Annotated[str, _help("file with its key; none: in the same file")] = ""
+    tls_client_ca: Annotated[str, _help("file with who signs clients; none: any client")] = ""
     accounts: Annotated[tuple[Account, ...], _help("who may bind; none listed: anybody")] = ()
     max_sessions: Annotated[_Count, _help("sessions per account, more get 0x05")] = 0
     init_timeout_ms: Annotated[_Duration, _help("a connection without a bind is closed")] = 10_000
+    enquire_ms: Annotated[_Duration, _help("asks sessions so often whether they live")] = 0
     latency_ms: Annotated[_Duration, _help("time to answer a submit_sm")] = 0
     latency_jitter_ms: Annotated[_Duration, _help("at most so much more, at random")] = 0
     tps: Annotated[
@@ -80,6 +131,35 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     window: Annotated[_Count, _help("unanswered submits per session, more get 0x58")] = 0
     queue_size: Annotated[_Count, _help("messages of an account under way, more get 0x14")] = 0
     receipts: Annotated[ReceiptMode, _help("who gets a receipt")] = ReceiptMode.requested
+    intermediate: Annotated[ReceiptMode, _help("who gets an intermediate notification")] = (
+        ReceiptMode.requested
+    )
+    intermediate_form: Annotated[IntermediateForm, _help("its esm_class: 0x20 or 0x04")] = (
+        IntermediateForm.notification
+    )
+    enroute_ms: Annotated[_Duration, _help("from the response to it, 0 is half way")] = 0
+    receipt_parts: Annotated[ReceiptParts, _help("which parts of a long message get receipts")] = (
+        ReceiptParts.all
+    )
+    receipt_command: Annotated[ReceiptCommand, _help("the PDU of a receipt")] = (
+        ReceiptCommand.deliver_sm
+    )
+    receipt_body: Annotated[ReceiptBody, _help("where the text of a receipt is")] = (
+        ReceiptBody.short_message
+    )
+    receipt_template: Annotated[str, Meta(max_length=1000), _help("the text of a receipt")] = (
+        USUAL_TEXT
+    )
+    receipt_date_format: Annotated[str, Meta(max_length=100), _help("dates in it, as strftime")] = (
+        USUAL_DATE
+    )
+    time_zone: Annotated[str, _help("time zone of the dates in receipts")] = "UTC"
+    receipt_tail: Annotated[
+        Octets, Meta(max_length=1000), _help("octets at the end of a receipt, in hex")
+    ] = ""
+    network_error: Annotated[NetworkError, _help("the network_error_code of a failure")] = (
+        NetworkError.octets
+    )
     receipt_form: Annotated[ReceiptForm, _help("text, TLVs or both")] = ReceiptForm.both
     receipt_route: Annotated[ReceiptRoute, _help("the submitting session, or in turn")] = (
         ReceiptRoute.same
@@ -99,7 +179,12 @@ class Profile(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     mix: Annotated[
         str, _help("final states in percent instead of by digit: DELIVRD=90,UNDELIV=10")
     ] = ""
+    outcome_by_sender: Annotated[
+        str, _help("rules by source address, before mix and digit: ^BANK=UNDELIV ^447=EXPIRED")
+    ] = ""
+    dead_numbers: Annotated[str, _help("destinations that match this are UNDELIV")] = ""
     seed: Annotated[int, _help("seed of the mix, of jitter and of faults in percent")] = 1
+    frames: Annotated[bool, _help("log every frame, in hexadecimal")] = False
     log: Annotated[str, _help("file for one JSON line per event")] = ""
     log_memory: Annotated[_Count, _help("lines kept for GET /log")] = 20_000
 
@@ -109,6 +194,9 @@ LIVE: Final = frozenset(Profile.__struct_fields__) - {
     "port",
     "control_port",
     "system_id",
+    "tls_cert",
+    "tls_key",
+    "tls_client_ca",
     "accounts",
     "init_timeout_ms",
     "first_id",
@@ -140,9 +228,24 @@ def shown(profile: Profile) -> dict[str, object]:
     return values
 
 
+_READERS: Final[dict[str, Callable[[str], object]]] = {
+    "mix": parse_mix,
+    "outcome_by_sender": parse_senders,
+    "dead_numbers": parse_dead,
+    "receipt_template": parse_template,
+    "receipt_date_format": parse_date_format,
+    "time_zone": parse_zone,
+}
+"""The settings that are a language of their own; a reader raises ValueError."""
+
+
 def _whole(profile: Profile) -> Profile:
-    try:
-        parse_mix(profile.mix)
-    except ValueError as error:
-        raise Refusal("mix", str(error)) from error
+    for name, read in _READERS.items():
+        try:
+            read(getattr(profile, name))
+        except ValueError as error:
+            raise Refusal(name, str(error)) from error
+    for name in ("tls_key", "tls_client_ca"):
+        if getattr(profile, name) and not profile.tls_cert:
+            raise Refusal(name, "is of no use without tls_cert")
     return profile

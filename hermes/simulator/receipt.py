@@ -4,22 +4,32 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import TYPE_CHECKING, Final, assert_never
+from typing import Final, assert_never
 
 from hermes.simulator.outcome import ERR, MESSAGE_STATE, Stat, is_failure
-from hermes.simulator.profile import ReceiptForm, ReceiptMode
+from hermes.simulator.profile import (
+    IntermediateForm,
+    NetworkError,
+    Profile,
+    ReceiptBody,
+    ReceiptCommand,
+    ReceiptForm,
+    ReceiptMode,
+    ReceiptParts,
+)
+from hermes.simulator.receipt_text import Sent, parse_template
 from hermes.smpp.command import CommandId
+from hermes.smpp.content import content_of
 from hermes.smpp.encode import encode
+from hermes.smpp.layout import LAYOUTS
 from hermes.smpp.pdu import Pdu
 from hermes.smpp.tlv import Tlv, TlvTag
 
-if TYPE_CHECKING:
-    from datetime import datetime
-
 ESM_RECEIPT: Final = 0x04
 ESM_INTERMEDIATE: Final = 0x20
-ECHO: Final = 20
-"""Characters of the message a receipt repeats."""
+MAX_SHORT_MESSAGE: Final = 254
+MAX_PAYLOAD: Final = 60_000
+"""Octets of a receipt in message_payload; a TLV holds 65,535, a PDU a little more."""
 
 
 class Owed(StrEnum):
@@ -50,18 +60,6 @@ class Delivery:
     sendings: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Sent:
-    """The accepted message a receipt is about; `submitted_at` and `done_at` are UTC."""
-
-    pdu: Pdu
-    receipt_id: str
-    stat: Stat
-    submitted_at: datetime
-    done_at: datetime
-    echo: str = ""
-
-
 def is_due(mode: ReceiptMode, registered_delivery: int, stat: Stat) -> bool:
     """Whether a receipt of this state is to be sent (SMPP 3.4, 5.2.17; 3 is from 5.0)."""
     match mode:
@@ -84,33 +82,38 @@ def is_due(mode: ReceiptMode, registered_delivery: int, stat: Stat) -> bool:
             return False
 
 
-def wants_intermediate(mode: ReceiptMode, registered_delivery: int) -> bool:
-    """Whether an intermediate notification is asked for (SMPP 3.4, 5.2.17)."""
-    return mode is not ReceiptMode.none and registered_delivery & 0x10 != 0
+def wants_intermediate(profile: Profile, registered_delivery: int) -> bool:
+    """Whether an intermediate notification is to be sent (SMPP 3.4, 5.2.17)."""
+    if profile.receipts is ReceiptMode.none or profile.intermediate is ReceiptMode.none:
+        return False
+    return profile.intermediate is ReceiptMode.all or registered_delivery & 0x10 != 0
 
 
-def receipt_text(sent: Sent) -> str:
-    """The usual text of a receipt; dates are YYMMDDhhmm."""
-    delivered = "001" if sent.stat is Stat.DELIVRD else "000"
-    return (
-        f"id:{sent.receipt_id} sub:001 dlvrd:{delivered} submit date:{_date(sent.submitted_at)} "
-        f"done date:{_date(sent.done_at)} stat:{sent.stat} err:{ERR.get(sent.stat, 0):03d} "
-        f"text:{sent.echo[:ECHO]}"
+def is_receipted_part(parts: ReceiptParts, submit: Pdu) -> bool:
+    """Whether a message gets receipts although it is a part of a long one, or since it is that."""
+    if parts is ReceiptParts.all:
+        return True
+    concat = content_of(submit).concat
+    if concat is None or not concat.is_sound:
+        return True
+    return concat.number == (1 if parts is ReceiptParts.first else concat.total)
+
+
+def receipt_frame(sent: Sent, profile: Profile) -> bytes:
+    """The receipt from the destination back to the source, sequence number 0."""
+    template = parse_template(profile.receipt_template)
+    octets = b""
+    if profile.receipt_form is not ReceiptForm.tlv:
+        text = template.write(sent, profile.receipt_date_format)
+        octets = text.encode("latin-1", "replace")
+    tlvs = () if profile.receipt_form is ReceiptForm.text else _state_tlvs(sent, profile)
+    by_data_sm = profile.receipt_command is ReceiptCommand.data_sm
+    if octets and (by_data_sm or profile.receipt_body is ReceiptBody.message_payload):
+        tlvs += (Tlv(TlvTag.message_payload, octets[:MAX_PAYLOAD]),)
+        octets = b""
+    is_notification = (
+        sent.stat is Stat.ENROUTE and profile.intermediate_form is IntermediateForm.notification
     )
-
-
-def receipt_frame(sent: Sent, form: ReceiptForm) -> bytes:
-    """The receipt as deliver_sm from the destination back to the source, sequence number 0."""
-    tlvs: tuple[Tlv, ...] = ()
-    if form is not ReceiptForm.text:
-        tlvs = (
-            Tlv.text(TlvTag.receipted_message_id, sent.receipt_id),
-            Tlv.integer(TlvTag.message_state, MESSAGE_STATE[sent.stat]),
-        )
-        if sent.stat in ERR:
-            network_error = b"\x03" + ERR[sent.stat].to_bytes(2, "big")
-            tlvs += (Tlv(TlvTag.network_error_code, network_error),)
-    text = b"" if form is ReceiptForm.tlv else receipt_text(sent).encode("latin-1", "replace")
     submit = sent.pdu
     fields = {
         "source_addr_ton": submit.number("dest_addr_ton"),
@@ -119,10 +122,33 @@ def receipt_frame(sent: Sent, form: ReceiptForm) -> bytes:
         "dest_addr_ton": submit.number("source_addr_ton"),
         "dest_addr_npi": submit.number("source_addr_npi"),
         "destination_addr": submit.text("source_addr"),
-        "esm_class": ESM_INTERMEDIATE if sent.stat is Stat.ENROUTE else ESM_RECEIPT,
-        "short_message": text,
+        "esm_class": ESM_INTERMEDIATE if is_notification else ESM_RECEIPT,
     }
-    return deliver_sm(fields, tlvs)
+    if by_data_sm:
+        frame = data_sm(fields, tlvs)
+    else:
+        frame = deliver_sm({**fields, "short_message": octets[:MAX_SHORT_MESSAGE]}, tlvs)
+    tail = profile.receipt_tail
+    return with_tail(frame, bytes.fromhex(tail)) if tail else frame
+
+
+def _state_tlvs(sent: Sent, profile: Profile) -> tuple[Tlv, ...]:
+    tlvs: tuple[Tlv, ...] = (
+        Tlv.text(TlvTag.receipted_message_id, sent.receipt_id),
+        Tlv.integer(TlvTag.message_state, MESSAGE_STATE[sent.stat]),
+    )
+    code = ERR.get(sent.stat)
+    match profile.network_error:
+        case _ if code is None:
+            return tlvs
+        case NetworkError.octets:
+            return (*tlvs, Tlv(TlvTag.network_error_code, b"\x03" + code.to_bytes(2, "big")))
+        case NetworkError.digits:
+            return (*tlvs, Tlv(TlvTag.network_error_code, b"%03d" % code))
+        case NetworkError.none:
+            return tlvs
+        case _:
+            assert_never(profile.network_error)
 
 
 def deliver_sm(fields: dict[str, object], tlvs: tuple[Tlv, ...] = ()) -> bytes:
@@ -133,13 +159,21 @@ def deliver_sm(fields: dict[str, object], tlvs: tuple[Tlv, ...] = ()) -> bytes:
     return encode(Pdu(CommandId.deliver_sm, fields={**_EMPTY, **fields}, tlvs=tlvs))
 
 
+def data_sm(fields: dict[str, object], tlvs: tuple[Tlv, ...]) -> bytes:
+    """A data_sm with sequence number 0; what `fields` leaves out is empty or 0."""
+    names = [name for name, _ in LAYOUTS[CommandId.data_sm]]
+    whole = {**_EMPTY, **fields}
+    return encode(Pdu(CommandId.data_sm, fields={name: whole[name] for name in names}, tlvs=tlvs))
+
+
+def with_tail(frame: bytes, tail: bytes) -> bytes:
+    """The frame with octets at its end, its command_length right."""
+    return (len(frame) + len(tail)).to_bytes(4, "big") + frame[4:] + tail
+
+
 def with_sequence(frame: bytes, sequence: int) -> bytes:
     """The frame under another sequence number."""
     return frame[:12] + sequence.to_bytes(4, "big") + frame[16:]
-
-
-def _date(at: datetime) -> str:
-    return f"{at:%y%m%d%H%M}"
 
 
 _EMPTY: Final[dict[str, object]] = {

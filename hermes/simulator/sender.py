@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Final
 from hermes.simulator.counters import tally
 from hermes.simulator.fault import PauseReceipts, Silence
 from hermes.simulator.journal import AnswerLine, GivenUpLine, MoLine, ReceiptLine
+from hermes.simulator.later import Owe
 from hermes.simulator.receipt import Delivery, Owed, with_sequence
-from hermes.simulator.state import Owe, State
+from hermes.simulator.state import State
 from hermes.smpp.status import CommandStatus
 
 if TYPE_CHECKING:
@@ -79,11 +80,7 @@ class Sender:
                 self.send_waiting(account)
 
     def _is_held(self, session: Session) -> bool:
-        faults = self._state.faults
-        if not faults:
-            return False
-        now, number, system_id = self._state.clock(), session.number, session.system_id
-        if faults.find(PauseReceipts, number, system_id, now) is not None:
+        if self._state.find(PauseReceipts, session) is not None:
             return True
         return self._state.hole(session, Silence.all) is not None
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Final
 from hermes.simulator.centre import MessageCentre
 from hermes.simulator.journal import FLUSH_S, Journal
 from hermes.simulator.state import State
+from hermes.simulator.tls import server_context
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -51,7 +52,7 @@ class Simulator:
         self._exits = AsyncExitStack()
 
     async def start(self) -> None:
-        """Listen; `port` and `control_port` are set afterwards. Raises CannotStart."""
+        """Listen; `port` and `control_port` are set afterwards. Raises CannotStart, Refusal."""
         try:
             await self._start()
         except BaseException:
@@ -64,6 +65,7 @@ class Simulator:
 
     async def _start(self) -> None:
         profile, loop = self.profile, asyncio.get_running_loop()
+        tls = server_context(profile)
         file = _open_log(profile.log)
         if file is not None:
             self._exits.callback(file.close)
@@ -76,7 +78,9 @@ class Simulator:
             _cancel, loop.create_task(_every(OVERDUE_S, centre.retry_overdue))
         )
         try:
-            server = await loop.create_server(centre.new_session, profile.host, profile.port)
+            server = await loop.create_server(
+                centre.new_session, profile.host, profile.port, ssl=tls
+            )
         except OSError as error:
             raise _no_port(profile.host, profile.port, error) from error
         self._exits.callback(server.close)
@@ -106,7 +110,7 @@ def run(profile: Profile) -> int:
     """Run until SIGTERM or SIGINT; returns the exit code.
 
     Prints `simulator ready smpp=HOST:PORT control=URL` when it listens (`control=off` without the
-    API), or one sentence on stderr when it cannot.
+    API), or one sentence on stderr when it cannot. Raises Refusal for TLS files of no use.
     """
     try:
         asyncio.run(_run(profile))

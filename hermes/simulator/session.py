@@ -22,6 +22,13 @@ MAX_SEQUENCE: Final = 0x7FFF_FFFF
 _LINGER_NONE: Final = struct.pack("ii", 1, 0)
 
 
+class Way(StrEnum):
+    """Which way a frame goes, seen from here."""
+
+    received = "in"
+    sent = "out"
+
+
 class Mode(StrEnum):
     """The bind types."""
 
@@ -46,9 +53,12 @@ class Centre(Protocol):
     def on_answer(self, session: Session, sequence: int, status: int) -> None: ...
     def on_writable(self, session: Session) -> None: ...
     def on_enquire_link(self, session: Session) -> None: ...
+    def on_enquire_answer(self, session: Session, sequence: int) -> None: ...
+    def on_octets(self, session: Session, way: Way, octets: bytes) -> None: ...
     def on_problem(self, session: Session, problem: str, *, nacked: bool) -> None: ...
     def ended(self, session: Session, reason: str) -> None: ...
     def swallows(self, session: Session, what: Silence) -> bool: ...
+    def piece(self, session: Session) -> int: ...
 
 
 class Session(asyncio.Protocol):
@@ -63,6 +73,7 @@ class Session(asyncio.Protocol):
         self.max_in_flight = 0
         self.submit_count = 0
         self.enquire_link_count = 0
+        self.asked: int | None = None
         self.is_open = True
         self._centre = centre
         self._loop = loop
@@ -71,6 +82,7 @@ class Session(asyncio.Protocol):
         self._out: list[bytes] = []
         self._sequence = 0
         self._blocked = False
+        self._stalled = False
         self._unbinding = False
 
     @property
@@ -97,9 +109,22 @@ class Session(asyncio.Protocol):
         """Write with whatever else this loop turn has to write."""
         if not self.is_open:
             return
+        self._centre.on_octets(self, Way.sent, octets)
         if not self._out:
             self._loop.call_soon(self._flush)
         self._out.append(octets)
+
+    def enquire(self) -> int:
+        """Send an enquire_link; returns its sequence number."""
+        sequence = self.next_sequence()
+        self.send(encode_header_only(CommandId.enquire_link, 0, sequence))
+        return sequence
+
+    def stall(self, *, on: bool) -> None:
+        """Read nothing more from the ESME, or go on."""
+        if on != self._stalled:
+            self._stalled = on
+            self._read_or_not()
 
     def respond(self, pdu: Pdu, status: int, fields: dict[str, object] | None = None) -> None:
         """Answer a request; without `fields` the response has no body."""
@@ -163,16 +188,24 @@ class Session(asyncio.Protocol):
     def pause_writing(self) -> None:
         # an ESME that does not read gets no more work done either, else answers pile up here
         self._blocked = True
-        if self._transport is not None:
-            self._transport.pause_reading()
+        self._read_or_not()
 
     def resume_writing(self) -> None:
         self._blocked = False
-        if self.is_open and self._transport is not None:
-            self._transport.resume_reading()
+        self._read_or_not()
+        if self.is_open:
             self._centre.on_writable(self)
 
+    def _read_or_not(self) -> None:
+        if not self.is_open or self._transport is None:
+            return
+        if self._blocked or self._stalled:
+            self._transport.pause_reading()
+        else:
+            self._transport.resume_reading()
+
     def _on_frame(self, frame: bytes) -> None:
+        self._centre.on_octets(self, Way.received, frame)
         _, command_id, status, sequence = decode_header(frame)
         if command_id == CommandId.submit_sm or command_id in MODES:
             self._on_request(frame, sequence)
@@ -180,7 +213,7 @@ class Session(asyncio.Protocol):
         if self._centre.swallows(self, Silence.all):
             return
         match command_id:
-            case CommandId.deliver_sm_resp:
+            case CommandId.deliver_sm_resp | CommandId.data_sm_resp:
                 self._centre.on_answer(self, sequence, status)
             case CommandId.generic_nack:
                 self._centre.on_answer(self, sequence, status or CommandStatus.ESME_RINVCMDID)
@@ -188,6 +221,8 @@ class Session(asyncio.Protocol):
                 self._centre.on_enquire_link(self)
                 if not self._centre.swallows(self, Silence.enquire_links):
                     self.send(encode_header_only(CommandId.enquire_link_resp, 0, sequence))
+            case CommandId.enquire_link_resp:
+                self._centre.on_enquire_answer(self, sequence)
             case CommandId.unbind:
                 self.send(encode_header_only(CommandId.unbind_resp, 0, sequence))
                 self.end(Ending.fin, "unbind by the ESME")
@@ -219,7 +254,10 @@ class Session(asyncio.Protocol):
 
     def _flush(self) -> None:
         if self._out and self._transport is not None and not self._transport.is_closing():
-            self._transport.write(b"".join(self._out))
+            octets = b"".join(self._out)
+            step = self._centre.piece(self) or len(octets)
+            for start in range(0, len(octets), step):
+                self._transport.write(octets[start : start + step])
         self._out.clear()
 
     def _reset(self) -> None:

@@ -4,64 +4,25 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from random import Random
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING
 
 from hermes.simulator.account import AccountState
 from hermes.simulator.counters import Counters
-from hermes.simulator.fault import BlackHole, Faults, Silence
+from hermes.simulator.fault import BlackHole, Inject, Request, Silence
+from hermes.simulator.later import Later
 from hermes.simulator.outbox import Outbox
 from hermes.simulator.outcome import Mix, Stat, by_last_digit, parse_mix
+from hermes.simulator.outcome_rule import OutcomeRules, parse_dead, parse_senders
 from hermes.simulator.profile import Profile, ReceiptRoute
 from hermes.simulator.schedule import Schedule
+from hermes.simulator.standing import Faults, StandingFault
 from hermes.simulator.throughput import CapKind, new_cap
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from hermes.simulator.account import Accepted
     from hermes.simulator.journal import Journal
-    from hermes.simulator.receipt import Delivery
     from hermes.simulator.session import Session
-
-
-@dataclass(frozen=True, slots=True)
-class Respond:
-    """Answer a submit_sm; `message_id` is None when it was refused."""
-
-    session: Session
-    sequence: int
-    status: int
-    message_id: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Settle:
-    """A message reaches its final state."""
-
-    message: Accepted
-
-
-@dataclass(frozen=True, slots=True)
-class Owe:
-    """A receipt or MO is to be sent, perhaps again."""
-
-    account: AccountState
-    delivery: Delivery
-
-
-@dataclass(frozen=True, slots=True)
-class LiftFaults:
-    """A standing fault has run its time."""
-
-
-@dataclass(frozen=True, slots=True)
-class CloseUnbound:
-    """A connection had its time to bind."""
-
-    session: Session
-
-
-Later: TypeAlias = Respond | Settle | Owe | LiftFaults | CloseUnbound
 
 
 def _sleep_on() -> None:
@@ -80,6 +41,7 @@ class State:
     clock: Callable[[], float]
     wall: Callable[[], float]
     next_id: int
+    mo_count: int = 0
     wake: Callable[[], None] = _sleep_on
     sessions: dict[int, Session] = field(default_factory=dict)
     accounts: dict[str, AccountState] = field(default_factory=dict)
@@ -89,6 +51,7 @@ class State:
     outcomes: Random = field(init=False)
     jitter: Random = field(init=False)
     mix: Mix | None = field(init=False)
+    rules: OutcomeRules = field(init=False)
 
     def __post_init__(self) -> None:
         self.seed()
@@ -97,12 +60,12 @@ class State:
         """Begin the rows of random numbers anew. Outcomes have their own, so jitter moves none."""
         self.outcomes = Random(self.profile.seed)  # noqa: S311  (repeatable on purpose)
         self.jitter = Random(self.profile.seed + 1)  # noqa: S311
-        self.mix = parse_mix(self.profile.mix)
+        self._decide()
 
     def change(self, profile: Profile) -> None:
         """Obey other settings from now on. A cap starts anew only when it is another one."""
         before, self.profile = self.profile, profile
-        self.mix = parse_mix(profile.mix)
+        self._decide()
         recap = _cap_settings(before) != _cap_settings(profile)
         for account in self.accounts.values():
             account.outbox.spread = profile.receipt_route is ReceiptRoute.rotate
@@ -123,11 +86,26 @@ class State:
         """The account of a bound session."""
         return None if session.mode is None else self.accounts.get(session.system_id)
 
-    def hole(self, session: Session, *kinds: Silence) -> BlackHole | None:
-        """The black hole that swallows one of these kinds on this session; costs no use."""
+    def find(self, kind: type[StandingFault], session: Session) -> StandingFault | None:
+        """The fault of that kind if it is on and hits this session; costs no use."""
         if not self.faults:
             return None
-        hole = self.faults.find(BlackHole, session.number, session.system_id, self.clock())
+        return self.faults.find(kind, session.number, session.system_id, self.clock())
+
+    def spend(self, kind: type[StandingFault], session: Session) -> StandingFault | None:
+        """As `find`, if it is its turn now; counts one use."""
+        if not self.faults:
+            return None
+        return self.faults.spend(kind, session.number, session.system_id, self.clock())
+
+    def injection(self, session: Session, at: Request) -> Inject | None:
+        """What is to be written at this request."""
+        fault = self.find(Inject, session)
+        return None if fault is None or fault.at is not at else self.spend(Inject, session)
+
+    def hole(self, session: Session, *kinds: Silence) -> BlackHole | None:
+        """The black hole that swallows one of these kinds on this session; costs no use."""
+        hole = self.find(BlackHole, session)
         return hole if hole is not None and hole.what in kinds else None
 
     def account(self, system_id: str) -> AccountState:
@@ -139,14 +117,24 @@ class State:
             self.accounts[system_id] = found
         return found
 
-    def outcome(self, destination: str) -> Stat:
-        """What will become of a message."""
+    def outcome(self, source: str, destination: str) -> Stat:
+        """What will become of a message: by a pattern, else the mix, else the last digit."""
+        ruled = self.rules.outcome(source, destination)
+        if ruled is not None:
+            return ruled
         return by_last_digit(destination) if self.mix is None else self.mix.draw(self.outcomes)
 
     def seconds(self, base_ms: float, jitter_ms: float) -> float:
         """A duration with its jitter."""
         extra = self.jitter.random() * jitter_ms if jitter_ms else 0.0
         return (base_ms + extra) / 1000
+
+    def _decide(self) -> None:
+        profile = self.profile
+        self.mix = parse_mix(profile.mix)
+        self.rules = OutcomeRules(
+            parse_dead(profile.dead_numbers), parse_senders(profile.outcome_by_sender)
+        )
 
 
 def _cap_settings(profile: Profile) -> tuple[CapKind, float, float]:

@@ -23,6 +23,7 @@ from hermes.smpp.encode import encode
 from hermes.smpp.pdu import Pdu
 from tests.contract.scripted_smsc import Conversation, Script, answer_to, smsc
 from tests.faults.row import now
+from tests.faults.socket_loop import ROW_LIMIT
 from tests.property.pacing_carrier import Limit
 from tests.unit.actors.bind_world import World, job
 
@@ -181,7 +182,7 @@ async def held(
 ) -> AsyncIterator[HeldBind]:
     """A bind that is held through all the sessions it needs."""
     with capture_logs() as logs:
-        async with smsc(patient(script)) as port:
+        async with asyncio.timeout(ROW_LIMIT), smsc(patient(script)) as port:
             bind = HeldBind(engine, port, window, smpp or Smpp())
             bind.logs = logs
             await bind.world.streams.ensure([bind.world.carrier])

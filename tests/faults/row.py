@@ -10,20 +10,22 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from dataclasses import replace
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
 
 from hermes.ports.link import Bound, Unbound
 from hermes.smpp.command import CommandId
 from hermes.smpp.pdu import Pdu
 from tests.contract.link_client import SETTINGS, Client, outcome
 from tests.contract.scripted_smsc import Conversation, Script, accept_all, smsc
-from tests.faults.memory_transport import MemoryTransport
+from tests.faults.socket_loop import LATE, ROW_LIMIT, SocketLoop
+from tests.faults.virtual_loop import VirtualLoop
 
 MESSAGES = 20
 FAULT_AFTER = 3
 PATIENCE = 120.0
-"""Seconds of virtual time after which a row hangs."""
+"""Seconds after which a wait of a row hangs."""
+FaultLoop: TypeAlias = VirtualLoop | SocketLoop
 
 
 class Row(Client):
@@ -73,7 +75,7 @@ class Row(Client):
     async def bind_again(self) -> None:
         """End this life, live another with a carrier in order: nothing was left behind."""
         self.life.cancel()
-        await asyncio.wait([self.life], timeout=1.0)
+        await asyncio.wait([self.life], timeout=1.0 + LATE)
         assert self.life.done(), "the link does not end"
         assert self.link.credit == 0
         assert outcome(self.submit()) == "NotSent"
@@ -92,9 +94,18 @@ class Row(Client):
 
 @asynccontextmanager
 async def row(
-    engine: str, script: Script, *, answer: bool = True, lives: int = 1, **settings: Any
+    engine: str,
+    script: Script,
+    *,
+    answer: bool = True,
+    lives: int = 1,
+    room: int | None = None,
+    **settings: Any,
 ) -> AsyncIterator[Row]:
-    """A link whose first `lives` sessions meet the script, and those after it `accept_all`."""
+    """A link whose first `lives` sessions meet the script, and those after it `accept_all`.
+
+    `room` is how many octets the carrier's kernel takes before the carrier reads them.
+    """
     sessions = 0
 
     async def serve(talk: Conversation) -> None:
@@ -103,7 +114,9 @@ async def row(
         talk.deadline = PATIENCE
         await (script if sessions <= lives else accept_all)(talk)
 
-    async with smsc(serve) as port:
+    async with asyncio.timeout(ROW_LIMIT), smsc(serve) as port:
+        if room is not None:
+            fault_loop().narrow(port, room)
         esme = Row(engine, replace(SETTINGS, port=port, **settings), answer)
         try:
             yield esme
@@ -140,12 +153,34 @@ async def submits(talk: Conversation, count: int) -> list[Pdu]:
     return [await talk.expect(CommandId.submit_sm) for _ in range(count)]
 
 
-def wire(talk: Conversation) -> MemoryTransport:
-    """The carrier's end of the connection in memory."""
-    assert isinstance(talk.transport, MemoryTransport)
+def wire(talk: Conversation) -> asyncio.Transport:
+    """The carrier's end of the connection, in memory or on a socket."""
+    assert isinstance(talk.transport, asyncio.Transport)
     return talk.transport
 
 
+def fault_loop() -> FaultLoop:
+    """The running loop."""
+    loop = asyncio.get_running_loop()
+    assert isinstance(loop, FaultLoop)
+    return loop
+
+
 def now() -> float:
-    """Seconds of virtual time."""
+    """Seconds of the loop's clock, virtual or real."""
     return asyncio.get_running_loop().time()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class About:
+    """Equal to a duration in seconds that is as long, or later by no more than `LATE`."""
+
+    seconds: float
+    tolerance: float = 0.001
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, float) and (
+            -self.tolerance <= other - self.seconds <= self.tolerance + LATE
+        )
+
+    __hash__ = None  # type: ignore[assignment]  # durations near each other are no keys

@@ -14,7 +14,7 @@ from hermes.smpp.pdu import Pdu
 from hermes.smpp.tlv import Tlv, TlvTag
 from tests.contract.link_client import ENGINES
 from tests.contract.scripted_smsc import Conversation, Script, answer_to
-from tests.faults.row import FAULT_AFTER, now, row, submits
+from tests.faults.row import FAULT_AFTER, About, now, row, submits
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -61,7 +61,7 @@ async def test_every_tenth_response_missing_costs_a_slot_until_its_timer(engine:
         began = now()
         await esme.submit_many(100)
         assert await esme.tally() == {"accepted": 90, "NoResponse": 10}
-        assert now() - began == pytest.approx(3.0, abs=0.1), "the other slots went on"
+        assert now() - began == About(3.0, 0.1), "the other slots went on"
         assert not esme.life.done()
         assert esme.link.credit == 10
         await esme.link.drain()
@@ -76,7 +76,7 @@ async def test_a_window_of_one_moves_on_after_each_timer(engine: str) -> None:
         began = now()
         await esme.submit_many(100)
         assert await esme.tally() == {"accepted": 90, "NoResponse": 10}
-        assert now() - began == pytest.approx(30.0, abs=0.1)
+        assert now() - began == About(30.0, 0.1)
         assert not esme.life.done()
         await esme.link.drain()
 
@@ -104,7 +104,7 @@ async def test_a_late_response_is_an_event_and_frees_no_second_slot(engine: str)
         await esme.until(lambda: bool(esme.of(LateResponse)))
         (event,) = esme.of(LateResponse)
         assert (event.reference, event.result.message_id) == ("2", "late")
-        assert event.result.latency == pytest.approx(4.0, abs=0.1)
+        assert event.result.latency == About(4.0, 0.1)
         assert esme.link.credit == 5
         assert not esme.life.done()
 

@@ -13,6 +13,8 @@ import pytest
 from tests.faults.memory_transport import MemoryTransport
 from tests.faults.virtual_loop import START, Stuck, VirtualLoop
 
+pytestmark = pytest.mark.only_virtual("it is the virtual loop that is tested")
+
 Streams = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 Scene = Callable[[Streams, Streams], Awaitable[object]]
 

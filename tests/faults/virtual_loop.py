@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 from tests.faults.memory_transport import (
+    RECEIVE_LIMIT,
     Address,
     MemorySocket,
     MemoryTransport,
@@ -71,6 +72,7 @@ class MemoryServer(asyncio.AbstractServer):
     ) -> None:
         self.loop, self.factory, self.address = loop, factory, address
         self.accepted = 0
+        self.receive_limit = RECEIVE_LIMIT
 
     @property
     def sockets(self) -> tuple[MemorySocket, ...]:
@@ -122,6 +124,11 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         self.transports = [one for one in self.transports if not one.is_closed]
         return self.transports
 
+    def narrow(self, port: int, octets: int) -> None:
+        """Give the carrier's end of connections to `port` a kernel that takes so many octets."""
+        (server,) = (one for one in self.servers.values() if one.address[1] == port)
+        server.receive_limit = octets
+
     async def create_server(  # type: ignore[override]  # one of its many forms
         self,
         protocol_factory: Callable[[], asyncio.BaseProtocol],
@@ -157,6 +164,7 @@ class VirtualLoop(asyncio.SelectorEventLoop):
         ours = host, next(self._ports)
         near = MemoryTransport(self, protocol_factory(), MemorySocket(ours, server.address))
         far = MemoryTransport(self, server.factory(), MemorySocket(server.address, ours))
+        far.receive_limit = server.receive_limit
         self.transports = [*self.open_transports, near, far]
         join(near, far)
         await asyncio.sleep(0)
