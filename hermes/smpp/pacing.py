@@ -3,6 +3,8 @@
 Unlimited until the first throttle, then one interval 1/rate between two submits. A token bucket is
 empty at each throttle, so what was accepted between two of them, over the time, is its rate. Where
 there is too little data (`blind`) the rate is halved, and grows back fast until the next throttle.
+Once a rate was found (`settled`) a refusal is more often jitter than excess, and costs
+a twentieth.
 """
 
 from __future__ import annotations
@@ -16,7 +18,6 @@ MAX_LEARNED: Final = 100_000.0
 """A learned rate that grew beyond this is no limit: back to unlimited."""
 
 _BACK_OFF: Final = 0.95
-_REGROWN: Final = 0.9
 _MEASURE: Final = 1.0  # carriers count in windows of up to 1 s: a shorter look sees only a burst
 _FEW: Final = 3  # accepted submits that are no measure yet
 _GROWTH: Final = 0.02  # per second
@@ -53,6 +54,7 @@ class Pacing:
         self._previous = 0.0
         self._clean = 0
         self._blind = False
+        self._settled = False
         self._blind_growth = _BLIND_GROWTH
         self._full_since: float | None = None
         self._probe_wait = _PROBE_FIRST
@@ -183,9 +185,12 @@ class Pacing:
         if self._clean >= _FEW and (self._blind or now - self._throttled_at >= _MEASURE):
             if self._blind:
                 self._blind_growth /= 2
-            self._blind = False
-            return max(before * _REGROWN, observed * _BACK_OFF)
+            self._blind, self._settled = False, True
+            return before * _BACK_OFF
         self._blind = elapsed < _MEASURE or self._accepted == 0
+        if self._blind and self._settled:
+            self._blind = False
+            return before * _BACK_OFF
         if not self._blind:
             self._blind_growth = _BLIND_GROWTH
             return observed * _BACK_OFF
