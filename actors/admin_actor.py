@@ -130,13 +130,13 @@ class AdminActor(StageActor):
             "messages": await self.messages(),
         }
 
-    async def messages(self) -> dict[str, int]:
-        """Count the messages of the last hour by state; empty when the ledger is away."""
+    async def messages(self) -> dict[str, int] | None:
+        """Count the messages of the last hour by state; None when the ledger is away."""
         try:
             async with asyncio.timeout(ANSWER_WITHIN):  # a silent ledger must not silence us
                 return await count_messages(self.pool, hour_ago())
         except (StoreUnavailable, TimeoutError):
-            return {}
+            return None
 
     # Questions to others
 

@@ -18,6 +18,10 @@ DONE = "done"
 """The state of a child whose start said ignore: its work is done, it needs no process."""
 
 
+RESTARTING = "restarting"
+"""The state of a child that ended otherwise and is to be started again."""
+
+
 class Questioner(Protocol):
     """How the walk asks; answers are None when nobody answers in time."""
 
@@ -63,7 +67,8 @@ async def node_of(asker: Questioner, child: ChildStatus, said: Surveyed, path: T
         "since_s": round(said.now - child.since, 3),
     }
     if said.status.phase is Phase.RUNNING and child.state is ChildState.DOWN:
-        node["state"] = DONE
+        is_done = child.last_exit is None or child.last_exit.is_clean
+        node["state"] = DONE if is_done else RESTARTING
     address = said.addresses.get(child.id)
     if address is None or child.pid is None:
         return node

@@ -44,6 +44,9 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
         )
     screen.print(table)
     counts = answer["messages"]
+    if counts is None:
+        screen.print("messages of the last hour: [red]the ledger does not answer[/]")
+        return
     words = "  ".join(f"{state} {count}" for state, count in sorted(counts.items()))
     screen.print(f"messages of the last hour: {words or 'none'}")
 
