@@ -22,6 +22,7 @@ from actors.stage_actor import ANSWER_WITHIN, StageActor
 from actors.stores import open_ledger
 from actors.tree_view import is_well, leaves, walk
 from hermes.actor_messages import TreePath
+from hermes.adapters.inbound_store_postgres import PostgresInboundStore
 from hermes.adapters.message_counts_postgres import count_messages
 from hermes.adapters.mo_store_postgres import PostgresMoStore
 from hermes.adapters.override_store_postgres import PostgresOverrideStore
@@ -58,7 +59,7 @@ class AdminActor(StageActor):
         app = admin_app(self, self.desk)
         known = {carrier.id for carrier in self.args["carriers"]}
         add_carrier_routes(app, PostgresOverrideStore(self.pool), known)
-        add_inbound_routes(app, PostgresMoStore(self.pool))
+        add_inbound_routes(app, PostgresMoStore(self.pool), PostgresInboundStore(self.pool))
         self.runners.append(await listen_unix(app, self.wiring.admin_socket))
         host = self.wiring.settings.admin.host
         self.runners.append(await listen_tcp(metrics_app(registry), host, self.wiring.admin_port))

@@ -52,6 +52,7 @@ class BindConsumer(StageActor):
         self.rate = 0.0
         self.unbound_at: float | None = None
         self.stored: list[InboundRow] = []
+        self.problems = 0
 
     @staticmethod
     def clock() -> datetime:
@@ -115,6 +116,7 @@ class BindConsumer(StageActor):
             self.submits.on_late,
             self.submits.on_congestion,
             self.submits.on_nack,
+            self.on_problem,
         )
         self.session = BindSession(self.bind, settings.smpp, ears, self.log)
         self.submits.on_wrong = self.session.rebind
@@ -213,6 +215,13 @@ class BindConsumer(StageActor):
         self.submits.unlink()
         self.metrics.binds.labels(self.carrier.id, self.bind.id).set(0)
 
+    def on_problem(self, reason: str) -> None:
+        """The carrier sent what it must not; the session goes on."""
+        self.problems += 1
+        self.metrics.problems.labels(self.carrier.id, self.bind.id).inc()
+        if self.problems & (self.problems - 1) == 0:  # 1, 2, 4, 8 …: a flood fills no log
+            self.log.warning("bind.problem", reason=reason, count=self.problems)
+
     def emit(self, rows: list[InboundRow]) -> None:
         """Give stored PDUs to the receipt stages, those of a moment together."""
         if not self.stored:
@@ -282,6 +291,8 @@ class BindConsumer(StageActor):
             "pace": None if pace is None else round(pace, 1),
             "accepted": submits.outcomes.accepted_count,
             "unanswered_inbound": self.inbound.unanswered,
+            "refused_inbound": self.inbound.refused,
+            "problems": self.problems,
             "rtt_ms": None if self.session.rtt is None else round(self.session.rtt * 1000, 2),
             "reason": self.session.reason or submits.out.sink.last_error,
         }

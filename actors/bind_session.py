@@ -46,6 +46,7 @@ class Ears:
     on_late: Callable[[str, SubmitResult], None]
     on_congestion: Callable[[int], None]
     on_nack: Callable[[], None]
+    on_problem: Callable[[str], None]
 
 
 class BindSession:
@@ -60,7 +61,6 @@ class BindSession:
         self.reason = ""
         self.rtt: float | None = None
         self.failures = 0
-        self.problems = 0
         self.stopping = False
         self.bound_at: float | None = None
         self.told_to_retry: BindRetry | None = None
@@ -160,7 +160,6 @@ class BindSession:
             case Nacked():
                 self.ears.on_nack()
             case Problem(reason=reason):
-                self.problems += 1
-                self.log.warning("bind.problem", reason=reason)
+                self.ears.on_problem(reason)
             case _:
                 self.ears.on_credit()

@@ -55,6 +55,12 @@ class Metrics:
         )
         self.events = Counter("hermes_events_total", "Events recorded", ("kind",), registry=r)
         self.binds = Gauge("hermes_bind_up", "Bind is bound", ("carrier", "bind"), registry=r)
+        self.problems = Counter(
+            "hermes_smpp_problems_total",
+            "PDUs a carrier must not send",
+            ("carrier", "bind"),
+            registry=r,
+        )
         self.embedded_up = Gauge(
             "hermes_embedded_up", "Embedded service is healthy", ("service",), registry=r
         )

@@ -46,6 +46,9 @@ ADOPT: Final = """
 update inbound set processed_at = now(), result = 'matched'
 where id = any($1::uuid[]) and id between $2 and $3 and result = 'orphan'"""
 
+ORPHANS: Final = f"""
+select {INBOUND_COLUMNS} from inbound where result = 'orphan' order by id desc limit $1"""  # noqa: S608
+
 FIND_UNCERTAIN: Final = """
 select a.message, a.step, a.n, a.tenant, a.segments, a.expires_at, b.recipient, b.sender
 from attempt a join message_body b on b.message = a.message
@@ -118,6 +121,10 @@ class PostgresInboundStore:
         if ids:
             parameters = (array_of(ids), min(ids), max(ids))
             await self._pool.run(lambda c: c.execute(ADOPT, parameters, prepare=True))
+
+    async def orphans(self, limit: int) -> list[Inbound]:
+        """Give the receipts nobody was found for, newest first."""
+        return [inbound_of(row) for row in await self._fetch(ORPHANS, limit)]
 
     async def find_uncertain(
         self, carrier: str, recipients: Sequence[str]

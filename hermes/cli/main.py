@@ -72,6 +72,7 @@ for word, command in smpp.COMMANDS.items():
 app.command("run", epilog=exit_codes(*RUNS))(run.run)
 app.command("send", epilog=exit_codes(*ASKS, CommandExit.TIMED_OUT))(send.send)
 app.command("inbound", epilog=exit_codes(*ASKS))(inbound.inbound)
+app.command("orphans", epilog=exit_codes(*ASKS))(inbound.orphans)
 app.command("status", epilog=exit_codes(*ASKS))(status.status)
 app.command("tree", epilog=exit_codes(*ASKS))(status.tree)
 app.command(

@@ -34,13 +34,15 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
     )
     parts = (f"{s['name']} {shown(s['state'])}" for s in answer["services"])
     screen.print(f"services: {'  '.join(parts) or 'somebody else runs them'}")
-    table = Table("carrier", "bind", "state", "in flight", "held", "asked", "rate/s", box=None)
+    columns = ("carrier", "bind", "state", "in flight", "held", "asked", "rate/s", "reason")
+    table = Table(*columns, box=None)
     for row in answer["binds"]:
         table.add_row(
             row["carrier"],
             row["bind"],
             row["state"],
             *(str(row.get(key, "")) for key in ("in_flight", "held", "asked", "rate")),
+            escape(str(row.get("reason", ""))),
         )
     screen.print(table)
     counts = answer["messages"]

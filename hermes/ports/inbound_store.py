@@ -72,6 +72,10 @@ class InboundStore(Protocol):
         """Note that PDUs marked `orphan` were matched after all."""
         ...
 
+    async def orphans(self, limit: int) -> list[Inbound]:
+        """Give the receipts nobody was found for, newest first."""
+        ...
+
     async def find_uncertain(
         self, carrier: str, recipients: Sequence[str]
     ) -> dict[str, list[FoundAttempt]]:

@@ -1,4 +1,4 @@
-"""The mandatory parameters of every SMPP 3.4 command, in wire order (SMPP 3.4, chapter 4)."""
+"""The mandatory parameters of every command, in wire order (SMPP 3.4 and 5.0, chapter 4)."""
 
 from __future__ import annotations
 
@@ -86,4 +86,14 @@ LAYOUTS: Final[dict[int, tuple[Parameter, ...]]] = {
     C.cancel_sm: _parameters("service_type message_id " + _SOURCE + _DEST),
     C.cancel_sm_resp: (),
     C.alert_notification: _parameters(_SOURCE + "esme_addr_ton# esme_addr_npi# esme_addr"),
+    # SMPP 5.0, 4.4 to 4.6: what of a broadcast is not here comes in TLVs
+    C.broadcast_sm: _parameters(
+        "service_type " + _SOURCE + "message_id priority_flag# schedule_delivery_time"
+        " validity_period replace_if_present_flag# data_coding# sm_default_msg_id#"
+    ),
+    C.broadcast_sm_resp: _MESSAGE_ID,
+    C.query_broadcast_sm: _parameters("message_id " + _SOURCE),
+    C.query_broadcast_sm_resp: _MESSAGE_ID,
+    C.cancel_broadcast_sm: _parameters("service_type message_id " + _SOURCE),
+    C.cancel_broadcast_sm_resp: (),
 }

@@ -79,6 +79,11 @@ class MemoryInboundStore:
             if self._ledger.processed.get(name) == "orphan":
                 self._ledger.processed[name] = "matched"
 
+    async def orphans(self, limit: int) -> list[Inbound]:
+        """Give the receipts nobody was found for, newest first."""
+        ids = [name for name, result in self._ledger.processed.items() if result == "orphan"]
+        return [self._ledger.inbound[name] for name in sorted(ids, reverse=True)[:limit]]
+
     async def find_uncertain(
         self, carrier: str, recipients: Sequence[str]
     ) -> dict[str, list[FoundAttempt]]:

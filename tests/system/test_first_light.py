@@ -155,6 +155,23 @@ def test_what_a_handset_sends_is_kept_whole_and_shown(daemon: DaemonProcess) -> 
     assert "4510000070" in shown
 
 
+def test_a_receipt_of_nobody_is_kept_and_shown(daemon: DaemonProcess) -> None:
+    control = f"http://127.0.0.1:{daemon.wiring['simulator_control_port']}/mo"
+    receipt = "id:nobodys-7 sub:001 dlvrd:001 stat:UNDELIV err:00A text:".encode().hex()
+    mo = {"source": "4510000080", "destination": "1234", "hex": receipt, "esm_class": 4}
+    request = urllib.request.Request(
+        control, json.dumps(mo).encode(), {"Content-Type": "application/json"}
+    )
+    urllib.request.urlopen(request, timeout=5).close()
+
+    def look() -> list[dict[str, Any]]:
+        return list(json.loads(daemon.run("orphans", "--json").stdout)["orphans"])
+
+    (orphan,) = wait_for(look)
+    assert (orphan["id"], orphan["stat"], orphan["err"]) == ("nobodys-7", "UNDELIV", "00A")
+    assert "nobodys-7" in daemon.run("orphans").stdout
+
+
 def test_the_trail_names_every_event_with_its_source(daemon: DaemonProcess) -> None:
     message = final(daemon, post(daemon, "+4510000060", reference="order-7"))
     trail = [(event["kind"], event["source"].partition("/")[2]) for event in message["events"]]

@@ -18,5 +18,6 @@ create table mo (
     stored_at timestamptz not null default now()
 );
 create index mo_stored on mo (stored_at);
+create index inbound_orphan on inbound (id) where result = 'orphan';
 create index inbound_part on inbound (partition, id)
     where processed_at is null and result = 'part';

@@ -105,7 +105,9 @@ async def test_an_orphan_that_is_matched_later_is_marked_so(ledger: Stores) -> N
     row = inbound()
     await ledger.inbound.append([row])
     await ledger.inbound.mark([row.id], "orphan")
+    assert await ledger.inbound.orphans(5) == [row]
     await ledger.inbound.adopt([row.id])
+    assert await ledger.inbound.orphans(5) == []
     await ledger.inbound.adopt([])
     assert await ledger.inbound.unprocessed([0], 0.0, 10) == []
 
