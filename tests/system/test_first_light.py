@@ -157,7 +157,7 @@ def test_what_a_handset_sends_is_kept_whole_and_shown(daemon: DaemonProcess) -> 
 
 def test_a_receipt_of_nobody_is_kept_and_shown(daemon: DaemonProcess) -> None:
     control = f"http://127.0.0.1:{daemon.wiring['simulator_control_port']}/mo"
-    receipt = "id:nobodys-7 sub:001 dlvrd:001 stat:UNDELIV err:00A text:".encode().hex()
+    receipt = b"id:nobodys-7 sub:001 dlvrd:001 stat:UNDELIV err:00A text:".hex()
     mo = {"source": "4510000080", "destination": "1234", "hex": receipt, "esm_class": 4}
     request = urllib.request.Request(
         control, json.dumps(mo).encode(), {"Content-Type": "application/json"}
