@@ -286,3 +286,18 @@ async def test_parts_open_at_a_bind_that_is_gone_are_uncertain() -> None:
 async def claim_as(world: World, owner: str, words: tuple[str, ...]) -> None:
     """Leave a claim of another bind."""
     await world.claims.claim("sim", [ClaimRequest(NAMES[0], words, 60)], owner)
+
+
+async def test_what_the_link_gives_back_while_it_drains_is_handed_back_without_a_claim() -> None:
+    world, link = World(), ScriptedLink(3)
+    world.hold(long(NAMES[0], 1), long(NAMES[1], 1, "+4599999999"))
+    async with world.running(link):
+        await world.until(lambda: len(link.sent) == 2)
+        world.submits.stopping = True
+        assert await world.submits.hand_back() == 0
+        link.fail(0, NotSent("the link is draining"))
+        link.answer(1, THROTTLED)
+        await world.idle()
+        assert await world.submits.hand_back() == 2
+        assert sorted(world.belt.naked) == ["$ACK JOBS_sim otp 1", "$ACK JOBS_sim otp 2"]
+        assert await world.words(NAMES[0]) == await world.words(NAMES[1]) == ()
