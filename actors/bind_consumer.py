@@ -143,9 +143,8 @@ class BindConsumer(StageActor):
         self.submits.stopping = True
         handed = await self.submits.hand_back()
         await self.session.drain(max(1.0, deadline_s / 2))
-        handed += (
-            await self.submits.hand_back()
-        )  # what the link had queued, or the carrier throttled
+        # what the link had queued, or the carrier throttled meanwhile
+        handed += await self.submits.hand_back()
         while not self.submits.outcomes.is_idle:  # noqa: ASYNC110 - idle is a sum of three
             await asyncio.sleep(0.02)
         await self.quietly(self.leases.release(self.boot))

@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 from hermes.ports.link import Bound, Unbound
 from hermes.smpp.command import CommandId
@@ -155,8 +155,7 @@ async def submits(talk: Conversation, count: int) -> list[Pdu]:
 
 def wire(talk: Conversation) -> asyncio.Transport:
     """The carrier's end of the connection, in memory or on a socket."""
-    assert isinstance(talk.transport, asyncio.Transport)
-    return talk.transport
+    return cast("asyncio.Transport", talk.transport)
 
 
 def fault_loop() -> FaultLoop:

@@ -8,6 +8,7 @@ import pytest
 
 from tests.contract.link_client import ENGINES
 from tests.faults.held_bind import LimitedCarrier, held
+from tests.faults.socket_loop import LATE, ON_SOCKETS
 from tests.property.pacing_carrier import (
     FixedWindow,
     Limit,
@@ -19,6 +20,8 @@ from tests.property.pacing_carrier import (
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
 CAP = 20.0
+MANY, WITHIN = (1_000, 40.0) if ON_SOCKETS else (2_000, 400.0)
+"""Messages to a carrier that throttles one in twenty, and seconds; 2,000 take five minutes."""
 LIMITS = {
     "token bucket": TokenBucket,
     "fixed window": FixedWindow,
@@ -49,24 +52,25 @@ async def test_300_messages_pass_a_cap_of_20_a_second_that_nobody_configured(
         bind.send(300)
         await bind.until_idle()
         assert carrier.seen.numbers == list(range(300))
-        assert carrier.seen.accepted[-1][0] - carrier.began <= seconds
+        assert carrier.seen.accepted[-1][0] - carrier.began <= seconds + LATE
         assert carrier.seen.is_in_order
         assert bind.kinds == ["sent"] * 300, "no attempt was spent on a throttle"
         assert len(carrier.seen.binds) == 1
 
 
-async def test_five_percent_throttled_of_two_thousand_are_all_accepted(engine: str) -> None:
+async def test_five_percent_throttled_are_all_accepted(engine: str) -> None:
     carrier = LimitedCarrier(EveryTwentieth(), latency=0.02)
     async with held(engine, carrier) as bind:
-        bind.send(2_000)
+        bind.send(MANY)
         await bind.until_idle()
-        assert carrier.seen.numbers == list(range(2_000))
-        assert carrier.seen.refused == 105
+        assert carrier.seen.numbers == list(range(MANY))
+        assert carrier.seen.refused == MANY // 19
         assert carrier.seen.is_in_order
-        assert bind.kinds == ["sent"] * 2_000
+        assert bind.kinds == ["sent"] * MANY
         times = [at for at, _, _ in carrier.seen.accepted]
-        assert max(later - earlier for earlier, later in pairwise(times)) < 2.5, "it never stalls"
-        assert times[-1] - carrier.began < 400.0
+        longest = max(later - earlier for earlier, later in pairwise(times))
+        assert longest < 2.5 + LATE, "it never stalls"
+        assert times[-1] - carrier.began < WITHIN
 
 
 @pytest.mark.parametrize("seconds", [10.0, 30.0])
