@@ -81,7 +81,7 @@ class AffinityDispatcher:
         del self._processes[tag], self.demands[tag]
         moved = tuple(self._waiting.pop(tag))
         for key in {self._key_of(event) for event in moved}:
-            del self._homes[key]
+            self._homes.pop(key, None)  # it may be forgotten already
         return Dispatched(effects=self.dispatch(moved).effects)
 
     def dispatch(self, events: Events) -> Dispatched:
