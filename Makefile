@@ -31,7 +31,8 @@ lint: $(READY) ## format check, ruff, mypy strict, import rules
 fmt: $(READY) ## format and mend what ruff can mend
 	@$(BIN)/ruff check -q --fix . ; $(BIN)/ruff format -q .
 
-chaos: $(READY) $(PEERS) $(RESTATE) ## the long kill table
+chaos: $(READY) $(PEERS) $(RESTATE) ## the fault table on sockets, then the long kill table
+	@HERMES_FAULTS=sockets $(PYTEST) -q -n 8 --dist worksteal tests/faults
 	@$(PYTEST) -q -m chaos
 
 bench: $(READY) ## measure, print a table, store it under bench/results/

@@ -71,14 +71,18 @@ class BindConsumer(StageActor):
         self.memory = await open_memory(self.wiring, self.name)
         self.pool = await open_ledger(self.wiring, self.name)
         self.leases = RedisLeases(self.memory)
-        settled_ttl = round(self.wiring.settings.redis.settled_ttl)
+        redis = self.wiring.settings.redis
+        settled_ttl = round(redis.settled_ttl)
         source = Source(self.wiring.host, self.name, self.boot)
         sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
         outside = Outside(
             RedisClaims(self.memory, settled_ttl),
             self.leases,
             RedisReceiptStore(
-                self.memory, {self.carrier.id: self.carrier.id_form}, settled_ttl_s=settled_ttl
+                self.memory,
+                {self.carrier.id: self.carrier.id_form},
+                settled_ttl_s=settled_ttl,
+                final_ttl_s=round(redis.final_ttl),
             ),
             self.belt,
             sink,

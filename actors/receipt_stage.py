@@ -79,7 +79,8 @@ class ReceiptStage(StageActor):
         self.pool = await open_ledger(self.wiring, self.name)
         self.store = PostgresInboundStore(self.pool)
         forms = {c.id: c.id_form for c in self.carriers.values()}
-        self.receipts = RedisReceiptStore(self.memory, forms)
+        final_ttl = round(self.wiring.settings.redis.final_ttl)
+        self.receipts = RedisReceiptStore(self.memory, forms, final_ttl_s=final_ttl)
         self.matcher = Matcher(self.receipts, self.store)
         self.sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
         self.batches: asyncio.Queue[tuple[Inbound, ...]] = asyncio.Queue()

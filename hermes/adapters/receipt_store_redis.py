@@ -44,15 +44,15 @@ end
 local function learn(carrier, form)
   redis.call('SET', 'id-form:' .. carrier, form, 'EX', {FORM_TTL_S})
 end
-local function shorten(key)
-  if redis.call('TTL', key) > {FINAL_TTL_S} then redis.call('EXPIRE', key, {FINAL_TTL_S}) end
+local function shorten(key, ttl)
+  if redis.call('TTL', key) > ttl then redis.call('EXPIRE', key, ttl) end
 end
 """
 
 # item = {id, canonical or false, target, ttl}; orphan = {inbound, id, source, destination, final,
 # keys, forms}; gives {index, inbound} per orphan matched
 ACCEPT: Final = """
-local function accept(carrier, items)
+local function accept(carrier, items, final_ttl)
   local dlr, orphan = 'dlr:' .. carrier .. ':', 'orphan:' .. carrier .. ':'
   local keys = {}
   for _, item in ipairs(items) do
@@ -80,7 +80,7 @@ local function accept(carrier, items)
             redis.call('LREM', orphan .. other, 0, packed)
             if other == key and not exact then learn(carrier, waits[7][at]) end
           end
-          if waits[5] then shorten(dlr .. item[1]) end
+          if waits[5] then shorten(dlr .. item[1], final_ttl) end
         end
       end
     end
@@ -91,7 +91,12 @@ end
 
 # KEYS[1] = dlr:{<carrier>}
 ACCEPTED: Final = Script(
-    AGREE, ACCEPT, "return cmsgpack.pack(accept(KEYS[1]:sub(5), cmsgpack.unpack(ARGV[1])))"
+    AGREE,
+    ACCEPT,
+    """
+local final_ttl, items = unpack(cmsgpack.unpack(ARGV[1]))
+return cmsgpack.pack(accept(KEYS[1]:sub(5), items, final_ttl))
+""",
 )
 
 SETTLE_ACCEPTED: Final = Script(
@@ -99,12 +104,12 @@ SETTLE_ACCEPTED: Final = Script(
     AGREE,
     ACCEPT,
     """
-local ttl, outcomes, items = unpack(cmsgpack.unpack(ARGV[1]))
+local ttl, final_ttl, outcomes, items = unpack(cmsgpack.unpack(ARGV[1]))
 local carrier = KEYS[1]:sub(5)
 for _, o in ipairs(outcomes) do
   settle('claim:' .. carrier, o[1], o[2], o[3], o[4], ttl)
 end
-return cmsgpack.pack(accept(carrier, items))
+return cmsgpack.pack(accept(carrier, items, final_ttl))
 """,
 )
 
@@ -113,7 +118,7 @@ return cmsgpack.pack(accept(carrier, items))
 RECEIPT: Final = Script(
     AGREE,
     r"""
-local orphan_ttl, items = unpack(cmsgpack.unpack(ARGV[1]))
+local orphan_ttl, final_ttl, items = unpack(cmsgpack.unpack(ARGV[1]))
 local carrier = KEYS[1]:sub(5)
 local dlr, orphan = KEYS[1] .. ':', 'orphan:' .. carrier .. ':'
 
@@ -143,8 +148,8 @@ for index, item in ipairs(items) do
   local value, owner, alias = find(id, source, destination, keys, forms)
   targets[index] = value or '\192'
   if value and final then
-    shorten(dlr .. owner)
-    if alias then shorten(dlr .. alias) end
+    shorten(dlr .. owner, final_ttl)
+    if alias then shorten(dlr .. alias, final_ttl) end
   elseif not value and orphan_ttl > 0 then
     local packed = cmsgpack.pack({inbound, id, source, destination, final, keys, forms})
     for _, key in ipairs(keys) do
@@ -182,7 +187,8 @@ AcceptedItem = tuple[str, str | None, msgspec.Raw, int]
 class RedisReceiptStore:
     """Implements ReceiptStore. `id_forms` gives the id_form of carriers that are not to be learned.
 
-    `settled_ttl_s` as for RedisClaims, times in seconds.
+    `settled_ttl_s` as for RedisClaims; `final_ttl_s` is how long an id is known after its final
+    receipt, for its repeats; times in seconds.
     """
 
     def __init__(
@@ -192,20 +198,21 @@ class RedisReceiptStore:
         *,
         orphan_ttl_s: int = ORPHAN_TTL_S,
         settled_ttl_s: int | None = None,
+        final_ttl_s: int = FINAL_TTL_S,
     ) -> None:
         self._memory = memory
         self._id_forms = id_forms or {}
         self._orphan_ttl_s = orphan_ttl_s
         self._settled_ttl_s = settled_ttl_s or 0
+        self._final_ttl_s = final_ttl_s
         # carriers whose last batch of receipts repeated every id as it was
         self._repeats: dict[str, bool] = {}
 
     async def accepted(self, carrier: str, items: Sequence[Accepted]) -> list[OrphanMatch]:
         """See `ReceiptStore.accepted`."""
         kept = [item for item in items if item.target.carrier_message_id]
-        answer = await self._memory.run(
-            ACCEPTED, dlr_prefix(carrier), PACK.encode([accepted_item(item) for item in kept])
-        )
+        payload = (self._final_ttl_s, [accepted_item(item) for item in kept])
+        answer = await self._memory.run(ACCEPTED, dlr_prefix(carrier), PACK.encode(payload))
         return matches(answer, kept)
 
     async def settle_accepted(self, carrier: str, items: Sequence[Settlement]) -> list[OrphanMatch]:
@@ -217,6 +224,7 @@ class RedisReceiptStore:
         ]
         payload = (
             self._settled_ttl_s,
+            self._final_ttl_s,
             [item[:4] for item in items],
             [accepted_item(item) for item in kept],
         )
@@ -252,7 +260,7 @@ class RedisReceiptStore:
             keys, labels = keys_of(message_id)
             addresses = digits(source), digits(destination)
             batch.append((message_id, *addresses, inbound, is_final, keys, labels))
-        payload = PACK.encode((self._orphan_ttl_s if keep else 0, batch))
+        payload = PACK.encode((self._orphan_ttl_s if keep else 0, self._final_ttl_s, batch))
         answer = await self._memory.run(RECEIPT, dlr_prefix(carrier), payload)
         try:
             return TARGETS.decode(answer)

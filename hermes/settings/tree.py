@@ -46,6 +46,7 @@ class Redis(Section, frozen=True):
     lease: Seconds = 10.0
     lease_renew: Seconds = 2.0
     settled_ttl: Seconds = 1800.0
+    final_ttl: Seconds = 3600.0
 
 
 class Postgres(Section, frozen=True):

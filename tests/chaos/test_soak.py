@@ -28,10 +28,11 @@ async def test_soak(
     options: Options, say: Callable[[str], None], keep: Keep, report: Report
 ) -> None:
     seconds = options.soak_s
-    # memory keeps settled claims so long: by the second half it holds as many as it ever will
-    settled_ttl = max(10.0, seconds / 4)
+    # memory keeps what is settled so long: by the second half it holds as much as it ever will
+    ttl = f"{max(10.0, seconds / 4)}"
+    settings = {"HERMES_REDIS__SETTLED_TTL": ttl, "HERMES_REDIS__FINAL_TTL": ttl}
     samples: list[tuple[float, Sample]] = []
-    with running_stand(options, say, {"HERMES_REDIS__SETTLED_TTL": f"{settled_ttl}"}) as stand:
+    with running_stand(options, say, settings) as stand:
 
         async def watch(load: Load) -> None:
             pids = await asyncio.to_thread(named, stand.daemon)
@@ -45,7 +46,7 @@ async def test_soak(
                     say(progress(stand, load, at, samples[-1][1]))
                 at += EVERY
 
-        row = await stand.row("soak", watch, seconds, notes=(f"settled_ttl {settled_ttl:g} s",))
+        row = await stand.row("soak", watch, seconds, notes=(f"settled_ttl and final_ttl {ttl} s",))
     found = list(footprints(samples))
     report.footprints.extend(found)
     keep(replace(row, faults=(*row.faults, *grown(found), *gone(samples))))

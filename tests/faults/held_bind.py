@@ -108,6 +108,7 @@ class HeldBind:
             engine=engine,
         )
         self.window = window
+        self.problems: list[str] = []
         self.world = World(Carrier(id="sim", bind=(bind,)))
         self.submits = self.world.submits
         self.submits.on_change = self.feed
@@ -119,6 +120,7 @@ class HeldBind:
             on_late=self.submits.on_late,
             on_congestion=self.submits.on_congestion,
             on_nack=self.submits.on_nack,
+            on_problem=self.problems.append,
         )
         self.session = BindSession(bind, smpp, ears, structlog.get_logger())
         self.submits.on_wrong = self.session.rebind

@@ -12,7 +12,7 @@ from hermes.smpp.pdu import Pdu
 from tests.contract.link_client import ENGINES
 from tests.contract.scripted_smsc import Conversation, deliver_sm
 from tests.faults.row import FAULT_AFTER, About, accept_and, now, row, submits, wire
-from tests.faults.socket_loop import LATE
+from tests.faults.socket_loop import LATE, STALLS
 
 pytestmark = pytest.mark.parametrize("engine", ENGINES)
 
@@ -170,7 +170,8 @@ async def test_drain_ends_in_time_while_a_carrier_reads_nothing(
 async def test_ten_thousand_deliver_sm_at_once_hold_no_submit_up(engine: str) -> None:
     acks: list[Pdu] = []
     burst = [deliver_sm(n, b"id:%d stat:DELIVRD" % n) for n in range(1, 10_001)]
-    async with row(engine, accept_and(*burst, seen=acks)) as esme:
+    timer = 3.0 + STALLS
+    async with row(engine, accept_and(*burst, seen=acks), response_timeout=timer) as esme:
         await esme.bound()
         await esme.submit_many()
         assert await esme.all_accepted()
