@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
 
-from actors.bind_job import HeldJob, Part
+from actors.bind_job import HeldJob, Part, recut
 from actors.bind_outcomes import DEFAULT_RETRY, KEEP_CLAIM, Outside
 from actors.dead_letter_kinds import of_claim
 from hermes.core.carrier import Carrier
@@ -33,12 +33,6 @@ from hermes.ports.claims import Advance, ClaimRequest, claim_key
 ONLY = (WRITTEN,)
 OWNER_GONE = Reason("owner_gone", "its bind went down with the submit open")
 EXPIRED = Reason("expired", "the validity ended before a submit")
-
-
-def recut(claim: Claim, held: HeldJob) -> Reason:
-    """Give why a job cannot go on: its parts are not those that were sent before."""
-    before, after = len(claim.segments), held.total
-    return Reason("segments_changed", f"it was cut into {before} segments before, into {after} now")
 
 
 @dataclass(slots=True)
@@ -197,7 +191,7 @@ class Claiming:
             indices = range(len(claim.segments))
             told = [self.told_again(attempt, claim, index, now) for index in indices]
             if decision in (Act.GO_ON, Act.RESUME):
-                told.append(tell(attempt, "failed", now, reason=recut(claim, held)))
+                told.append(tell(attempt, "failed", now, reason=recut(len(indices), held.total)))
             return [event for event in told if event is not None]
         if decision is Act.EXPIRE:
             return [tell(attempt, "expired", now, reason=EXPIRED)]

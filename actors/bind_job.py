@@ -9,6 +9,11 @@ from hermes.core.job import Job
 from hermes.core.units import Reason, TrafficClass
 
 
+def recut(before: int, after: int) -> Reason:
+    """Give why a job cannot go on: its parts are not those that were sent before."""
+    return Reason("segments_changed", f"it was cut into {before} segments before, into {after} now")
+
+
 @dataclass(slots=True, eq=False)
 class HeldJob:
     """One job; `reply` acknowledges it, `total` is the number of segments of its whole text.

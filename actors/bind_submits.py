@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 
 from actors.bind_claims import Claiming
-from actors.bind_job import HeldJob, Part
+from actors.bind_job import HeldJob, Part, recut
 from actors.bind_outcomes import RETRY_EVERY, Outcomes, Outside, Result
 from actors.contract_rate import Unlimited
 from hermes import crash
@@ -93,8 +93,8 @@ class Submits:
         try:
             frames = submits_of(job, self.carrier, self.out.clock())
             if job.only_segments and len(frames) != job.segments:
-                text = f"it was cut into {job.segments} segments before, into {len(frames)} now"
-                raise CannotSend("segments_changed", text)
+                reason = recut(job.segments, len(frames))
+                raise CannotSend(reason.code, reason.text)
         except (CannotSend, TextTooLong, PduError, ValueError) as error:
             code = error.code if isinstance(error, CannotSend) else "cannot_encode"
             held.refusal, frames = Reason(code, str(error)), (b"",) * job.segments

@@ -47,16 +47,25 @@ class MoDesk:
         self.take(await self.store.held((partition,)))
         self.waiting.clear()
 
-    def take(self, rows: Sequence[Inbound]) -> None:
-        """Take PDUs; one taken before is passed over. `flush` brings the outcome to the ledger."""
+    def take(self, rows: Sequence[Inbound]) -> list[UUID]:
+        """Take PDUs; one taken before is passed over. `flush` brings the outcome to the ledger.
+
+        Gives those that are no message: broken before any address.
+        """
+        broken: list[UUID] = []
         for row in rows:
             if row.id in self.seen:
                 continue
+            part = self.part_of(row)
+            if not part.source:
+                broken.append(row.id)
+                continue
             self.seen[row.id] = None
             self.waiting[row.id] = None
-            self.note(self.parts.add(self.part_of(row), row.received_at.timestamp()))
+            self.note(self.parts.add(part, row.received_at.timestamp()))
         while len(self.seen) > MOST_SEEN:
             del self.seen[next(iter(self.seen))]
+        return broken
 
     def expire(self, now: datetime) -> None:
         """Let go of messages whose other parts did not come in time."""

@@ -25,7 +25,6 @@ from hermes.core.event import Event, Source
 from hermes.core.witness import Witness
 from hermes.ports.inbound_store import Inbound
 from hermes.ports.receipt_store import Target
-from hermes.smpp.decode import decode_tolerant
 
 DEMAND = 200
 LEFT_AFTER = 5.0
@@ -160,12 +159,10 @@ class ReceiptStage(StageActor):
         """Keep messages from handsets; give the PDUs that are none, broken before any address."""
         if not rows:
             return []
-        mo = [row for row in rows if decode_tolerant(row.raw)[0].text("source_addr")]
         desk = await self.desk_of()
-        desk.take(mo)
+        broken = desk.take(rows)
         await desk.flush()
-        kept = {row.id for row in mo}
-        return [row.id for row in rows if row.id not in kept]
+        return broken
 
     async def desk_of(self) -> MoDesk:
         """Give the desk, which knows what waited before this process. Raises StoreUnavailable."""

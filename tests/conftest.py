@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import shutil
 import tempfile
@@ -31,6 +32,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if "services" in getattr(item, "fixturenames", ()):
             item.add_marker("services")
+
+
+@pytest.fixture(autouse=True)
+def _no_traceback_dump(request: pytest.FixtureRequest) -> None:
+    """A row of the kill table takes minutes: it has deadlines of its own."""
+    if request.node.get_closest_marker("chaos") is not None:
+        faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session")

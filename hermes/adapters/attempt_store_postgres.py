@@ -9,7 +9,7 @@ from uuid import UUID
 
 import msgspec
 
-from hermes.adapters.ledger_postgres import SHOWN_COLUMNS, array_of, encode
+from hermes.adapters.ledger_postgres import SHOWN_COLUMNS, encode, with_bounds
 from hermes.adapters.postgres import Connection, PostgresPool, fetch_text
 from hermes.adapters.unreadable_postgres import RowReader
 from hermes.core.attempt import Attempt
@@ -166,7 +166,7 @@ class PostgresAttemptStore:
         unique = {offer.message: offer for offer in sorted(offers, key=lambda o: o.message)}
         payload = encode([_offer_row(offer) for offer in unique.values()])
         ids = list(unique)
-        parameters = (payload, array_of(ids), ids[0], ids[-1], self._timing.republish_after_s)
+        parameters = (payload, *with_bounds(ids), self._timing.republish_after_s)
         text = await self._pool.run(lambda c: fetch_text(c, TAKE_IN, *parameters))
         locked = LOCKED.decode(text or "")
         results: dict[UUID, Taken] = {}
@@ -194,7 +194,7 @@ class PostgresAttemptStore:
             return 0
         rows = sorted((_place_row(place) for place in places), key=lambda r: (r.message, r.step))
         ids = [row.message for row in rows]
-        parameters = (encode(rows), array_of(ids), ids[0], ids[-1], self._timing.expire_margin_s)
+        parameters = (encode(rows), *with_bounds(ids), self._timing.expire_margin_s)
         return int(await self._pool.run(lambda c: fetch_text(c, RECORD, *parameters)) or 0)
 
     async def park(self, parkings: Sequence[Parking]) -> list[UUID]:
@@ -213,7 +213,7 @@ class PostgresAttemptStore:
             for p in sorted(parkings, key=lambda p: p.message)
         ]
         ids = sorted({p.message for p in parkings})
-        parameters = (encode(rows), array_of(ids), ids[0], ids[-1], *self._signature())
+        parameters = (encode(rows), *with_bounds(ids), *self._signature())
         text = await self._pool.run(lambda c: fetch_text(c, PARK, *parameters))
         return IDS.decode(text) if text else []
 
@@ -276,7 +276,7 @@ def _taken(offer: Offer, now: datetime) -> Taken:
 
 
 async def _where_is(connection: Connection, messages: Sequence[UUID]) -> dict[UUID, Taken]:
-    text = await fetch_text(connection, WHERE_IS, array_of(messages), messages[0], messages[-1])
+    text = await fetch_text(connection, WHERE_IS, *with_bounds(messages))
     found, unread = WHERE.read(text)
     # its clock will find it, and set it aside
     results = {

@@ -15,10 +15,10 @@ from hermes.adapters.ledger_postgres import (
     MESSAGE_COLUMNS,
     READ_ATTEMPTS,
     Changes,
-    array_of,
     by_message,
     encode,
     event_row,
+    with_bounds,
 )
 from hermes.adapters.postgres import Connection, PostgresPool, fetch_text
 from hermes.adapters.unreadable_postgres import ATTEMPT_ROWS, RowReader, lease, stop
@@ -158,7 +158,7 @@ class PostgresClockStore:
         for attempt in due:
             due_of.setdefault(attempt.message, {}).setdefault((attempt.step, attempt.n), attempt)
         ids = sorted(due_of)
-        bounds = array_of(ids), ids[0], ids[-1]
+        bounds = with_bounds(ids)
         messages, bad = SWEPT_ROWS.read(await fetch_text(connection, MESSAGES_OF, *bounds))
         found, bad_attempts = ATTEMPT_ROWS.read(
             await fetch_text(connection, READ_ATTEMPTS, *bounds)

@@ -15,10 +15,10 @@ from hermes.adapters.ledger_postgres import (
     MESSAGE_COLUMNS,
     SELECT_ATTEMPTS,
     Changes,
-    array_of,
     by_message,
     encode,
     event_row,
+    with_bounds,
 )
 from hermes.adapters.postgres import BadRow, Connection, PostgresPool, fetch_text, split_bad
 from hermes.core.attempt import Attempt, misfit
@@ -101,7 +101,7 @@ class PostgresEventStore:
         self, connection: Connection, batch: Sequence[_Told], receiptless: frozenset[str]
     ) -> _Account:
         ids = sorted({told.message for told in batch})
-        bounds = (array_of(ids), ids[0], ids[-1])
+        bounds = with_bounds(ids)
         locked = readable(LOCKED, "message", await fetch_text(connection, LOCK, *bounds))
         rows = {row.id: row for row in locked.messages}
         known = [told for told in batch if told.message in rows]

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any, Final
 from uuid import UUID
 
-from hermes.adapters.ledger_postgres import array_of, encode
-from hermes.adapters.postgres import Connection, PostgresPool
+from hermes.adapters.ledger_postgres import encode, with_bounds
+from hermes.adapters.postgres import PostgresPool
 from hermes.core.ids import attempt_id, encode_message_id
 from hermes.ports.inbound_store import FoundAttempt, Inbound
 
@@ -87,13 +87,13 @@ class PostgresInboundStore:
         self, partitions: Sequence[int], older_than_s: float, limit: int
     ) -> list[Inbound]:
         """Give PDUs of these partitions that were received at least so long ago, oldest first."""
-        rows = await self._fetch(UNPROCESSED, list(partitions), older_than_s, limit)
+        rows = await self._pool.fetch(UNPROCESSED, list(partitions), older_than_s, limit)
         return [inbound_of(row) for row in rows]
 
     async def mark(self, ids: Sequence[UUID], result: str) -> None:
         """Note that PDUs were processed, and how it ended."""
         if ids:
-            parameters = (array_of(ids), min(ids), max(ids), result)
+            parameters = (*with_bounds(ids), result)
             await self._pool.run(lambda c: c.execute(MARK, parameters, prepare=True))
 
     async def find_attempt(
@@ -113,25 +113,27 @@ class PostgresInboundStore:
                 to=row[8],
                 sender=row[9],
             )
-            for row in await self._fetch(FIND_ATTEMPT, carrier, readable)
+            for row in await self._pool.fetch(FIND_ATTEMPT, carrier, readable)
         }
 
     async def adopt(self, ids: Sequence[UUID]) -> None:
         """Note that orphans were matched after all."""
         if ids:
-            parameters = (array_of(ids), min(ids), max(ids))
+            parameters = with_bounds(ids)
             await self._pool.run(lambda c: c.execute(ADOPT, parameters, prepare=True))
 
     async def orphans(self, limit: int) -> list[Inbound]:
         """Give the receipts nobody was found for, newest first."""
-        return [inbound_of(row) for row in await self._fetch(ORPHANS, limit)]
+        return [inbound_of(row) for row in await self._pool.fetch(ORPHANS, limit)]
 
     async def find_uncertain(
         self, carrier: str, recipients: Sequence[str]
     ) -> dict[str, list[FoundAttempt]]:
         """Give the attempts whose outcome is open."""
         found: dict[str, list[FoundAttempt]] = {}
-        rows = await self._fetch(FIND_UNCERTAIN, carrier, list(recipients)) if recipients else []
+        rows = (
+            await self._pool.fetch(FIND_UNCERTAIN, carrier, list(recipients)) if recipients else []
+        )
         for row in rows:
             found.setdefault(row[6], []).append(
                 FoundAttempt(
@@ -145,10 +147,3 @@ class PostgresInboundStore:
                 )
             )
         return found
-
-    async def _fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
-        async def work(connection: Connection) -> list[tuple[Any, ...]]:
-            cursor = await connection.execute(statement, parameters, prepare=True)
-            return await cursor.fetchall()
-
-        return await self._pool.run(work)

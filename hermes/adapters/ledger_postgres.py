@@ -129,6 +129,11 @@ def array_of(ids: Sequence[UUID]) -> str:
     return "{" + encode(ids)[1:-1] + "}"
 
 
+def with_bounds(ids: Sequence[UUID]) -> tuple[str, UUID, UUID]:
+    """Give ids as an array, the least and the greatest of them, which prune partitions."""
+    return array_of(ids), min(ids), max(ids)
+
+
 def event_row(event: Event, message: UUID) -> EventRow:
     """Give the row of an event."""
     reason, money, source = event.reason, event.money, event.source
@@ -197,5 +202,5 @@ class Changes:
             return
         final = [row for row in self.turned if row.state in FINAL_MESSAGE]
         rows = (encode(self.attempts), encode(self.messages), encode(final))
-        parameters = (*rows, array_of(self.ids), min(self.ids), max(self.ids))
+        parameters = (*rows, *with_bounds(self.ids))
         await connection.execute(WRITE_BACK, parameters, prepare=True)

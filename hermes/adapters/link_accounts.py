@@ -39,6 +39,35 @@ def loop_time() -> float:
     return asyncio.get_running_loop().time()
 
 
+class Pause:
+    """A time in which a link writes no submit; `on_end` is called when it is over."""
+
+    def __init__(self, on_end: Callable[[], None]) -> None:
+        self._on_end = on_end
+        self._until = 0.0
+        self._timer: asyncio.TimerHandle | None = None
+
+    @property
+    def is_on(self) -> bool:
+        """Whether it lasts."""
+        return self._timer is not None
+
+    def begin(self, seconds: float) -> bool:
+        """Begin, or prolong. False: one under way ends later and stays as it is."""
+        until = loop_time() + seconds
+        if until <= self._until:
+            return False
+        self._until = until
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(seconds, self._end)
+        return True
+
+    def _end(self) -> None:
+        self._timer = None
+        self._on_end()
+
+
 class Submission:
     """One submit on its way to its outcome."""
 

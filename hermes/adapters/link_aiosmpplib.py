@@ -14,7 +14,7 @@ from typing import Any, Final
 
 from aiosmpplib import ESME, BindMode, PduHeader, SmppMessage, SmppSessionState
 
-from hermes.adapters.link_accounts import Accounts, loop_time
+from hermes.adapters.link_accounts import Accounts, Pause, loop_time
 from hermes.adapters.link_aiosmpplib_parts import Broker, Hook, NoCorrelator, NoThrottle
 from hermes.adapters.link_stream import BIND_COMMANDS, bind_frame, closed_by_peer, open_stream
 from hermes.ports.link import (
@@ -35,7 +35,7 @@ from hermes.smpp.command import CommandId, command_name, is_response, response_t
 from hermes.smpp.decode import decode_tolerant
 from hermes.smpp.encode import encode_header_only
 from hermes.smpp.frame import MAX_LENGTH, MIN_LENGTH
-from hermes.smpp.session import encode_deliver_resp
+from hermes.smpp.session import UNBIND_WAIT, encode_deliver_resp
 from hermes.smpp.status import CommandStatus
 
 _MODES: Final = {
@@ -43,7 +43,6 @@ _MODES: Final = {
     "tx": BindMode.TRANSMITTER,
     "rx": BindMode.RECEIVER,
 }
-_UNBIND_WAIT: Final = 2.0
 _END_WAIT: Final = 0.5
 
 
@@ -86,8 +85,7 @@ class AiosmpplibLink(ESME):
         self._unbind_answered = asyncio.Event()
         self._replies: list[bytes] = []
         self._replies_ready = asyncio.Event()
-        self._paused_until = 0.0
-        self._resume: asyncio.TimerHandle | None = None
+        self._pause = Pause(self._on_resume)
         self._draining = False
         self._enquired: tuple[int, float] | None = None
 
@@ -131,14 +129,8 @@ class AiosmpplibLink(ESME):
 
     def pause(self, seconds: float) -> None:
         """See `Link.pause`."""
-        until = loop_time() + seconds
-        if until <= self._paused_until:
-            return
-        self._paused_until = until
-        if self._resume is not None:
-            self._resume.cancel()
-        self._accounts.close()
-        self._resume = asyncio.get_running_loop().call_later(seconds, self._on_resume)
+        if self._pause.begin(seconds):
+            self._accounts.close()
 
     async def drain(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109
         """See `Link.drain`."""
@@ -153,7 +145,7 @@ class AiosmpplibLink(ESME):
             self._reason = self._reason or "drained"  # a carrier may close instead of answering
             sequence = self.sequence_generator.next_sequence()
             self._writer.write(encode_header_only(CommandId.unbind, 0, sequence))
-            await self._wait(self._unbind_answered, _UNBIND_WAIT)
+            await self._wait(self._unbind_answered, UNBIND_WAIT)
             self._end("drained")
         await self._finished.wait()
 
@@ -176,7 +168,7 @@ class AiosmpplibLink(ESME):
             raise
         self._session_state = self.bind_mode.session_state
         self._bound.set()
-        if self._resume is None and self.settings.mode != "rx":
+        if not self._pause.is_on and self.settings.mode != "rx":
             self._accounts.open()
         self.on_event(Bound(system_id))
 
@@ -261,7 +253,6 @@ class AiosmpplibLink(ESME):
     # ------------------------------------------------------------------ outbound
 
     def _on_resume(self) -> None:
-        self._resume = None
         if self.is_bound and not self._draining and self.settings.mode != "rx":
             self._accounts.open()
             self.on_event(CreditChanged(self.credit))

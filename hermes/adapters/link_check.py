@@ -15,9 +15,8 @@ from hermes.adapters.links import link_of
 from hermes.core.carrier import Bind
 from hermes.ports.link import BindRefused, Bound, Inbound, Link, LinkEvent, Problem, RttMeasured
 from hermes.settings.tree import Smpp
-from hermes.smpp.status import BindRetry, classify_bind, status_name
+from hermes.smpp.status import BindRetry, CommandStatus, classify_bind, status_name
 
-LATER = 0x64  # ESME_RX_T_APPN: the carrier keeps what it has for us
 ENQUIRE_AFTER = 0.05
 HINTS = {
     BindRetry.OLD_SESSION: "a session of this account is still open, such as the daemon's own",
@@ -66,7 +65,7 @@ async def check_bind(bind: Bind, smpp: Smpp) -> BindReport:
 
     def on_deliver(inbound: Inbound) -> None:
         delivered.append(inbound)
-        link.answer(inbound, LATER)
+        link.answer(inbound, CommandStatus.ESME_RX_T_APPN)  # the carrier keeps it for us
 
     loop = asyncio.get_running_loop()
     began = loop.time()

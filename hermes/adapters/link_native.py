@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 
-from hermes.adapters.link_accounts import Accounts
+from hermes.adapters.link_accounts import Accounts, Pause
 from hermes.adapters.link_native_life import Ears, Life
 from hermes.adapters.link_stream import open_protocol
 from hermes.ports.link import (
@@ -36,8 +36,7 @@ class NativeLink:
         self._accounts = Accounts(settings.window, settings.response_timeout, self._tell)
         self._life: Life | None = None
         self._lives = 0
-        self._paused_until = 0.0
-        self._resume: asyncio.TimerHandle | None = None
+        self._pause = Pause(self._on_resume)
         self._draining = False
 
     @property
@@ -82,15 +81,8 @@ class NativeLink:
 
     def pause(self, seconds: float) -> None:
         """See `Link.pause`."""
-        loop = asyncio.get_running_loop()
-        until = loop.time() + seconds
-        if until <= self._paused_until:
-            return
-        self._paused_until = until
-        if self._resume is not None:
-            self._resume.cancel()
-        self._accounts.close()
-        self._resume = loop.call_later(seconds, self._on_resume)
+        if self._pause.begin(seconds):
+            self._accounts.close()
 
     async def drain(self, timeout: float = 5.0) -> None:  # noqa: ASYNC109
         """See `Link.drain`."""
@@ -108,7 +100,7 @@ class NativeLink:
     def _let_submit(self) -> bool:
         """Open the accounts, unless a state, a pause or a drain holds submits back."""
         life = self._life
-        if life is None or self._resume is not None or self._draining:
+        if life is None or self._pause.is_on or self._draining:
             return False
         if not life.session.may_submit:
             return False
@@ -117,7 +109,6 @@ class NativeLink:
         return True
 
     def _on_resume(self) -> None:
-        self._resume = None
         if self._let_submit():
             self.on_event(CreditChanged(self.credit))
 

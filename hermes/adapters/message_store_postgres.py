@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 import msgspec
@@ -173,12 +173,8 @@ class PostgresMessageStore:
     ) -> list[tuple[int, Submission]]:
         """Answer from the keys' rows; give back those whose key was forgotten in between."""
         wanted = encode([{"tenant": s.message.tenant, "key": s.key} for _, s in losers])
-
-        async def read(connection: Connection) -> list[tuple[Any, ...]]:
-            cursor = await connection.execute(KEYS_USED, (wanted,), prepare=True)
-            return await cursor.fetchall()
-
-        used = {(tenant, key): (m, h) for tenant, key, m, h in await self._pool.run(read)}
+        rows = await self._pool.fetch(KEYS_USED, wanted)
+        used = {(tenant, key): (m, h) for tenant, key, m, h in rows}
         open_items = []
         for index, item in losers:
             message, body_hash = used.get((item.message.tenant, item.key), (None, ""))
@@ -209,14 +205,9 @@ class PostgresMessageStore:
     async def api_keys(self, ids: Sequence[str] | None = None) -> list[ApiKey]:
         """Give the keys with these ids that are neither revoked nor expired; None: all of them."""
         wanted = None if ids is None else list(ids)
-
-        async def read(connection: Connection) -> list[tuple[Any, ...]]:
-            cursor = await connection.execute(API_KEYS, (wanted,), prepare=True)
-            return await cursor.fetchall()
-
         return [
             ApiKey(id=i, tenant=t, hash=h, mode=m, is_suspended=s, expires_at=e)
-            for i, t, h, m, s, e in await self._pool.run(read)
+            for i, t, h, m, s, e in await self._pool.fetch(API_KEYS, wanted)
         ]
 
     async def create_tenant(self, tenant: str, name: str = "") -> bool:

@@ -8,8 +8,8 @@ from uuid import UUID
 
 from msgspec.structs import replace
 
-from hermes.adapters.inbound_store_postgres import INBOUND_COLUMNS, inbound_of
-from hermes.adapters.ledger_postgres import array_of, encode
+from hermes.adapters.inbound_store_postgres import INBOUND_COLUMNS, MARK, inbound_of
+from hermes.adapters.ledger_postgres import encode, with_bounds
 from hermes.adapters.postgres import Connection, PostgresPool
 from hermes.core.event import Source
 from hermes.ports.inbound_store import Inbound
@@ -32,10 +32,6 @@ with added as (
 insert into event (message, id, step, n, kind, at, host, actor, boot, carrier)
 select id, id, 0, 0, 'inbound', received_at, $2, $3, $4, carrier from added
 on conflict do nothing"""
-
-MARK: Final = """
-update inbound set processed_at = now(), result = 'mo'
-where id = any($1::uuid[]) and id between $2 and $3 and processed_at is null"""
 
 HOLD: Final = """
 update inbound set result = 'part'
@@ -61,55 +57,46 @@ class PostgresMoStore:
         """See `MoStore.add`."""
         if not whole:
             return
-        rows = sorted({row for one in whole for row in one.rows})
+        rows = [row for one in whole for row in one.rows]
         payload = encode([without_nul(one.mo) for one in whole])
 
         async def work(connection: Connection) -> None:
             async with connection.transaction():
                 told_by = (payload, source.host, source.actor, source.boot)
                 await connection.execute(ADD, told_by, prepare=True)
-                await connection.execute(MARK, (array_of(rows), rows[0], rows[-1]), prepare=True)
+                await connection.execute(MARK, (*with_bounds(rows), "mo"), prepare=True)
 
         await self._pool.run(work)
 
     async def hold(self, rows: Sequence[UUID]) -> None:
         """See `MoStore.hold`."""
         if rows:
-            parameters = (array_of(rows), min(rows), max(rows))
+            parameters = with_bounds(rows)
             await self._pool.run(lambda c: c.execute(HOLD, parameters, prepare=True))
 
     async def held(self, partitions: Sequence[int]) -> list[Inbound]:
         """See `MoStore.held`; at most 10,000."""
-
-        async def work(connection: Connection) -> list[Inbound]:
-            cursor = await connection.execute(HELD, (list(partitions), MOST_HELD), prepare=True)
-            return [inbound_of(row) for row in await cursor.fetchall()]
-
-        return await self._pool.run(work)
+        rows = await self._pool.fetch(HELD, list(partitions), MOST_HELD)
+        return [inbound_of(row) for row in rows]
 
     async def latest(self, limit: int) -> list[Mo]:
         """See `MoStore.latest`."""
-
-        async def work(connection: Connection) -> list[Mo]:
-            cursor = await connection.execute(LATEST, (limit,), prepare=True)
-            return [
-                Mo(
-                    id=row[0],
-                    carrier=row[1],
-                    source=row[2],
-                    destination=row[3],
-                    text=row[4],
-                    octets=row[5],
-                    data_coding=row[6],
-                    received_at=row[7],
-                    total=row[8],
-                    missing=tuple(row[9]),
-                    problems=tuple(row[10]),
-                )
-                for row in await cursor.fetchall()
-            ]
-
-        return await self._pool.run(work)
+        return [
+            Mo(
+                id=row[0],
+                carrier=row[1],
+                source=row[2],
+                destination=row[3],
+                text=row[4],
+                octets=row[5],
+                data_coding=row[6],
+                received_at=row[7],
+                total=row[8],
+                missing=tuple(row[9]),
+                problems=tuple(row[10]),
+            )
+            for row in await self._pool.fetch(LATEST, limit)
+        ]
 
 
 def without_nul(mo: Mo) -> Mo:

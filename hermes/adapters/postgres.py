@@ -190,6 +190,15 @@ class PostgresPool:
                         await self._pool.check()
                 return await self._try(work)
 
+    async def fetch(self, statement: str, *parameters: object) -> list[tuple[Any, ...]]:
+        """Run a prepared statement that may be repeated, and give its rows."""
+
+        async def work(connection: Connection) -> list[tuple[Any, ...]]:
+            cursor = await connection.execute(statement, parameters, prepare=True)
+            return await cursor.fetchall()
+
+        return await self.run(work)
+
     async def _try(self, work: Callable[[Connection], Awaitable[T]]) -> T:
         try:
             connection = await self._pool.getconn()

@@ -6,7 +6,7 @@ from collections.abc import Container
 
 from aiohttp import web
 
-from hermes.admin.dead import guarded
+from hermes.admin.answer import guarded
 from hermes.ports.override_store import CarrierIntent, OverrideStore
 
 LONGEST_REASON = 200

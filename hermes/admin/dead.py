@@ -2,20 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from typing import Protocol
 
-import msgspec
 from aiohttp import web
 
+from hermes.admin.answer import as_json, guarded, json_of, number
 from hermes.core.dead_letter import FiledLetter
-from hermes.core.errors import StoreUnavailable
 from hermes.ports.dead_letters import Retried
 
 PAGE = 100
 LONGEST_PAGE = 1000
-
-Answer = Callable[[web.Request], Awaitable[web.Response]]
 
 
 class DeadDesk(Protocol):
@@ -79,37 +76,3 @@ async def letter_of(request: web.Request, desk: DeadDesk) -> FiledLetter:
     if filed is None:
         raise NoLetter(seq)
     return filed
-
-
-def guarded(handler: Answer) -> Answer:
-    """Answer 503 while the belt or the ledger is away."""
-
-    async def answer(request: web.Request) -> web.Response:
-        try:
-            return await handler(request)
-        except StoreUnavailable as error:
-            return as_json({"detail": str(error)}, 503)
-
-    return answer
-
-
-def number(request: web.Request, name: str, otherwise: int) -> int:
-    """Give a number of the query. Raises HTTPBadRequest."""
-    text = request.query.get(name, "")
-    if not text:
-        return otherwise
-    if not (text.isascii() and text.isdecimal() and len(text) <= 18):
-        raise web.HTTPBadRequest(
-            text=json_of({"detail": f"{name} must be a number"}), content_type="application/json"
-        )
-    return int(text)
-
-
-def json_of(value: object) -> str:
-    """Give JSON."""
-    return msgspec.json.encode(value).decode()
-
-
-def as_json(value: object, status: int = 200) -> web.Response:
-    """Answer with JSON."""
-    return web.json_response(text=json_of(value), status=status)

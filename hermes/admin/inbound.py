@@ -7,7 +7,7 @@ from datetime import datetime
 import msgspec
 from aiohttp import web
 
-from hermes.admin.dead import as_json, guarded, number
+from hermes.admin.answer import as_json, guarded, number
 from hermes.ports.inbound_store import Inbound, InboundStore
 from hermes.ports.mo_store import MoStore
 from hermes.smpp.decode import decode_tolerant

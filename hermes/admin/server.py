@@ -9,11 +9,11 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any, Protocol
 
-import msgspec
 from aiohttp import web
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.exposition import CONTENT_TYPE_LATEST
 
+from hermes.admin.answer import as_json
 from hermes.admin.dead import DeadDesk, add_dead_routes
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
@@ -70,11 +70,6 @@ def metrics_app(registry: CollectorRegistry) -> web.Application:
     app = web.Application()
     app.router.add_get("/metrics", metrics)
     return app
-
-
-def as_json(value: Any) -> web.Response:
-    """Answer with JSON."""
-    return web.Response(body=msgspec.json.encode(value), content_type="application/json")
 
 
 async def listen_unix(app: web.Application, path: str) -> web.AppRunner:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from importlib.metadata import version as package_version
 from pathlib import Path
 from typing import Annotated
@@ -39,36 +40,44 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="Look at the configuration.", epilog=CHECKS, no_args_is_help=True)
 app.add_typer(config_app, name="config")
-carrier_app = typer.Typer(
-    help="Pause a carrier, let it go on, or see whether it binds.", no_args_is_help=True
+
+
+def add_group(
+    word: str,
+    sentence: str,
+    commands: Mapping[str, Callable[..., None]],
+    codes: tuple[CommandExit, ...],
+    *,
+    epilog: bool = True,
+) -> None:
+    """Add commands under one word; `epilog` shows the exit codes on the page of the group too."""
+    said = exit_codes(*codes)
+    group = typer.Typer(help=sentence, epilog=said if epilog else None, no_args_is_help=True)
+    app.add_typer(group, name=word)
+    for name, command in commands.items():
+        group.command(name, epilog=said)(command)
+
+
+add_group(
+    "carrier",
+    "Pause a carrier, let it go on, or see whether it binds.",
+    carrier.COMMANDS,
+    ASKS,
+    epilog=False,
 )
-app.add_typer(carrier_app, name="carrier")
-for word, command in carrier.COMMANDS.items():
-    carrier_app.command(word, epilog=exit_codes(*ASKS))(command)
-dead_app = typer.Typer(
-    help="Look at what could not be understood, and bring it back or drop it.",
-    epilog=exit_codes(*ASKS),
-    no_args_is_help=True,
+add_group(
+    "dead",
+    "Look at what could not be understood, and bring it back or drop it.",
+    dead.COMMANDS,
+    ASKS,
 )
-app.add_typer(dead_app, name="dead")
-for word, command in dead.COMMANDS.items():
-    dead_app.command(word, epilog=exit_codes(*ASKS))(command)
-sim_app = typer.Typer(
-    help="Watch a simulated carrier, change how it behaves, and have it misbehave.",
-    epilog=exit_codes(*ASKS),
-    no_args_is_help=True,
+add_group(
+    "sim",
+    "Watch a simulated carrier, change how it behaves, and have it misbehave.",
+    sim.COMMANDS,
+    ASKS,
 )
-app.add_typer(sim_app, name="sim")
-for word, command in sim.COMMANDS.items():
-    sim_app.command(word, epilog=exit_codes(*ASKS))(command)
-smpp_app = typer.Typer(
-    help="Explain PDUs and delivery receipts as Hermes reads them.",
-    epilog=exit_codes(*ALWAYS),
-    no_args_is_help=True,
-)
-app.add_typer(smpp_app, name="smpp")
-for word, command in smpp.COMMANDS.items():
-    smpp_app.command(word, epilog=exit_codes(*ALWAYS))(command)
+add_group("smpp", "Explain PDUs and delivery receipts as Hermes reads them.", smpp.COMMANDS, ALWAYS)
 app.command("run", epilog=exit_codes(*RUNS))(run.run)
 app.command("send", epilog=exit_codes(*ASKS, CommandExit.TIMED_OUT))(send.send)
 app.command("inbound", epilog=exit_codes(*ASKS))(inbound.inbound)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import faulthandler
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -43,12 +42,6 @@ def pytest_terminal_summary(
     for line in table(report):
         terminalreporter.write_line(line)
     terminalreporter.write_line(f"kept in {save(report)}")
-
-
-@pytest.fixture(autouse=True)
-def _no_traceback_dump() -> None:
-    """A row takes minutes: it has deadlines of its own."""
-    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="session")

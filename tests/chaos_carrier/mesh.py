@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
-import urllib.request
 from collections.abc import AsyncIterator, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
@@ -13,14 +11,15 @@ from typing import Any
 
 import aiohttp
 
+from hermes.testing.carrier_control import ask_carrier
 from hermes.testing.daemon_process import (
+    FINAL,
     CarrierProcess,
     DaemonProcess,
     running_carrier,
     running_daemon,
 )
 
-FINAL = frozenset(("delivered", "undelivered", "failed", "expired", "cancelled", "unknown", "sent"))
 BATCH = 100
 AT_ONCE = 20
 
@@ -53,15 +52,7 @@ class Mesh:
 
     def control(self, carrier: str, method: str, path: str, **body: Any) -> dict[str, Any]:
         """Ask a carrier's control API."""
-        request = urllib.request.Request(
-            f"{self.carriers[carrier].control}{path}",
-            json.dumps(body).encode() if method != "GET" else None,
-            {"Content-Type": "application/json"},
-            method=method,
-        )
-        with urllib.request.urlopen(request, timeout=30) as answer:
-            found: dict[str, Any] = json.loads(answer.read() or b"{}")
-            return found
+        return ask_carrier(self.carriers[carrier].control, method, path, **body)
 
 
 @contextmanager

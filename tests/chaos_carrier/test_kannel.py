@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import shutil
 import socket
@@ -20,6 +19,7 @@ from typing import Any
 
 import pytest
 
+from hermes.testing.carrier_control import ask_carrier
 from hermes.testing.daemon_process import CarrierProcess, pause, running_carrier
 
 pytestmark = pytest.mark.chaos
@@ -176,17 +176,9 @@ async def test_kannel_binds_sends_a_long_message_gets_its_receipts_and_unbinds(
             until(lambda: any("state=1" in path for path in seen))
             until(lambda: any(line["status"] == 0 for line in lines(carrier, "answer")))
             mo = {"source": "447700900120", "destination": "123", "text": "hello Kannel"}
-            control(carrier, "/mo", mo)
+            ask_carrier(carrier.control, "POST", "/mo", **mo)
             until(lambda: any(line["text"] == "thanks" for line in lines(carrier, "submit")))
             bearerbox.terminate()
             await asyncio.to_thread(until, lambda: bool(lines(carrier, "unbind")))
         assert lines(carrier, "unbind")[0]["reason"]
         assert lines(carrier, "problem") == []
-
-
-def control(carrier: CarrierProcess, path: str, body: dict[str, Any]) -> None:
-    """Ask the carrier's control API."""
-    request = urllib.request.Request(
-        f"{carrier.control}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    urllib.request.urlopen(request, timeout=5).close()

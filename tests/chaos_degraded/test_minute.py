@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import faulthandler
 import os
 import signal
 from collections.abc import Iterator
@@ -26,12 +25,6 @@ STAGE = "root/main/mesh/sim/stage"
 KILLS = 6
 EVERY = 10.0
 RESPONSE_TIMEOUT = float(SCALED["HERMES_SMPP__RESPONSE_TIMEOUT"])
-
-
-@pytest.fixture(autouse=True)
-def _no_traceback_dump() -> None:
-    """A row takes minutes: it has deadlines of its own."""
-    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.fixture(scope="module")

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import json
 import time
-import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
 from hermes.cli.main import app
+from hermes.testing.carrier_control import ask_carrier
 from hermes.testing.daemon_process import CarrierProcess, pause, running_carrier
 
 
@@ -60,10 +59,10 @@ def test_what_the_carrier_delivers_meanwhile_stays_with_it(
     peer: CarrierProcess, engine: str
 ) -> None:
     assert check(peer, "acme", engine=engine).exit_code == 0
-    control(peer, "/mo", source="4510", destination="1234", text="hi")
+    ask_carrier(peer.control, "POST", "/mo", source="4510", destination="1234", text="hi")
     done = check(peer, "acme", engine=engine)
     assert "  1 deliveries were left with the carrier" in done.stdout
-    control(peer, "/reset")
+    ask_carrier(peer.control, "POST", "/reset")
 
 
 def test_a_wrong_password_is_told_with_what_to_do(peer: CarrierProcess, engine: str) -> None:
@@ -89,11 +88,3 @@ def test_a_carrier_nobody_configured_is_named_with_those_there_are(peer: Carrier
     done = check(peer, "other", engine="native")
     assert done.exit_code == 1
     assert done.stderr == "hermes: no carrier other is configured; configured: acme\n"
-
-
-def control(peer: CarrierProcess, path: str, **body: Any) -> None:
-    """Ask the peer's control API."""
-    request = urllib.request.Request(
-        f"{peer.control}{path}", json.dumps(body).encode(), {"Content-Type": "application/json"}
-    )
-    urllib.request.urlopen(request, timeout=5).close()

@@ -7,14 +7,13 @@ import json
 import re
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from hermes.simulator.server import EXIT_NO_LOG, EXIT_NO_PORT
+from tests.contract import started_process
 from tests.contract.simulator_esme import Esme, eventually
 
 READY = re.compile(
@@ -22,34 +21,8 @@ READY = re.compile(
 )
 
 
-@asynccontextmanager
-async def started(*options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m hermes.simulator` with these options."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "hermes.simulator",
-        *options,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        # also reads both pipes to their ends, which closes them
-        await process.communicate()
-
-
-async def ready(process: asyncio.subprocess.Process) -> tuple[int, str]:
-    """The SMPP port and the URL of the control API, once it listens."""
-    assert process.stdout is not None
-    async with asyncio.timeout(20):
-        line = (await process.stdout.readline()).decode()
-    match = READY.match(line)
-    assert match, line
-    return int(match[1]), match[2]
+started = partial(started_process.started, "hermes.simulator")
+ready = partial(started_process.ready, line=READY)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
 import urllib.request
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,6 +14,7 @@ import aiohttp
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
+from hermes.testing.carrier_control import ask_carrier
 from hermes.testing.daemon_process import (
     CarrierProcess,
     Client,
@@ -53,11 +53,7 @@ class Stand:
 
     def control(self, method: str, path: str, **body: Any) -> dict[str, Any]:
         """Ask the carrier's control API."""
-        url, data = f"{self.carrier.control}{path}", json.dumps(body).encode()
-        request = urllib.request.Request(url, data, method=method)
-        with urllib.request.urlopen(request, timeout=10) as answer:
-            found: dict[str, Any] = json.loads(answer.read())
-            return found
+        return ask_carrier(self.carrier.control, method, path, **body)
 
     def lines(self, event: str, after: float, until: float) -> list[dict[str, Any]]:
         """Give the carrier's lines of one kind in a span of time."""

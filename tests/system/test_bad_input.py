@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from hermes.testing.carrier_control import ask_carrier
 from hermes.testing.daemon_process import DaemonProcess, running_daemon
 from tests.system.command_line import fails
 from tests.system.front_door import PROBLEM, Answer, ask, final, post, wait_for
@@ -263,14 +264,10 @@ def test_a_wrong_send_says_in_one_sentence_why(
 # The carrier
 
 
-def control(daemon: DaemonProcess, method: str, route: str, body: object = None) -> Any:
-    """Ask the simulated carrier's control API."""
-    url = f"http://127.0.0.1:{daemon.wiring['simulator_control_port']}{route}"
-    request = urllib.request.Request(
-        url, json.dumps(body).encode() if body is not None else None, method=method
-    )
-    with urllib.request.urlopen(request, timeout=10) as answer:
-        return json.loads(answer.read() or b"null")
+def inject(daemon: DaemonProcess, octets: bytes) -> None:
+    """Have the simulated carrier send these octets."""
+    url = f"http://127.0.0.1:{daemon.wiring['simulator_control_port']}"
+    ask_carrier(url, "POST", "/faults/inject", hex=octets.hex())
 
 
 @pytest.mark.parametrize(
@@ -286,7 +283,7 @@ def test_garbage_from_the_carrier_costs_that_bind_a_reconnect_and_nothing_more(
 ) -> None:
     final(daemon, post(daemon, "+4520000020"))
     before, binds = pids(daemon), len(bound(daemon))
-    control(daemon, "POST", "/faults/inject", {"hex": octets.hex()})
+    inject(daemon, octets)
     wait_for(lambda: len(bound(daemon)) > binds or None)
     assert final(daemon, post(daemon, "+4520000030"))["state"] == "delivered"
     assert pids(daemon) == before
@@ -299,7 +296,7 @@ def test_a_pdu_of_the_carrier_that_nobody_knows_is_answered_and_costs_nothing(
 ) -> None:
     before, binds = pids(daemon), len(bound(daemon))
     unknown = b"".join(number.to_bytes(4, "big") for number in (16, 0x0001_0FFF, 0, 77))
-    control(daemon, "POST", "/faults/inject", {"hex": unknown.hex()})
+    inject(daemon, unknown)
     assert final(daemon, post(daemon, "+4520000040"))["state"] == "delivered"
     assert (pids(daemon), len(bound(daemon))) == (before, binds)
 

@@ -19,6 +19,7 @@ from hermes.adapters.message_store_postgres import PostgresMessageStore
 from hermes.adapters.postgres import PostgresPool
 from hermes.frontdoor import auth
 from hermes.ports.message_store import ApiKey
+from hermes.testing.carrier_control import ask_carrier
 from hermes.testing.daemon_process import DaemonProcess, running_daemon
 from tests.system.front_door import PROBLEM, Answer, ask, crowding, final, post, view, wait_for
 
@@ -136,13 +137,15 @@ def test_a_long_text_is_one_message_of_several_segments(
         assert "".join(line["text"] for line in parts) == text
 
 
+def send_mo(daemon: DaemonProcess, **mo: str | int) -> dict[str, Any]:
+    """Have the simulated carrier deliver what a handset sent."""
+    url = f"http://127.0.0.1:{daemon.wiring['simulator_control_port']}"
+    return ask_carrier(url, "POST", "/mo", **mo)
+
+
 def test_what_a_handset_sends_is_kept_whole_and_shown(daemon: DaemonProcess) -> None:
     text = "STOP sending me parts, a whole message is what I wrote! \N{EURO SIGN} " * 4
-    control = f"http://127.0.0.1:{daemon.wiring['simulator_control_port']}/mo"
-    body = json.dumps({"source": "4510000070", "destination": "1234", "text": text}).encode()
-    request = urllib.request.Request(control, body, {"Content-Type": "application/json"})
-    with urllib.request.urlopen(request, timeout=5) as answer:
-        assert answer.status < 300
+    assert send_mo(daemon, source="4510000070", destination="1234", text=text)["message_ids"]
 
     def look() -> list[dict[str, Any]]:
         found = json.loads(daemon.run("inbound", "--json").stdout)["inbound"]
@@ -156,13 +159,8 @@ def test_what_a_handset_sends_is_kept_whole_and_shown(daemon: DaemonProcess) -> 
 
 
 def test_a_receipt_of_nobody_is_kept_and_shown(daemon: DaemonProcess) -> None:
-    control = f"http://127.0.0.1:{daemon.wiring['simulator_control_port']}/mo"
     receipt = b"id:nobodys-7 sub:001 dlvrd:001 stat:UNDELIV err:00A text:".hex()
-    mo = {"source": "4510000080", "destination": "1234", "hex": receipt, "esm_class": 4}
-    request = urllib.request.Request(
-        control, json.dumps(mo).encode(), {"Content-Type": "application/json"}
-    )
-    urllib.request.urlopen(request, timeout=5).close()
+    send_mo(daemon, source="4510000080", destination="1234", hex=receipt, esm_class=4)
 
     def look() -> list[dict[str, Any]]:
         return list(json.loads(daemon.run("orphans", "--json").stdout)["orphans"])

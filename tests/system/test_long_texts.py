@@ -6,16 +6,15 @@ Judged from the simulated carrier's log against the client's list of 202s.
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import signal
-import urllib.request
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
 
 import pytest
 
+from hermes.testing.carrier_control import ask_carrier
 from hermes.testing.daemon_process import (
     SCALED,
     CarrierProcess,
@@ -61,12 +60,7 @@ async def kill_the_bind(_carrier: CarrierProcess, daemon: DaemonProcess, dead: s
 
 async def drop_the_link(carrier: CarrierProcess, _daemon: DaemonProcess, _dead: set[int]) -> None:
     """End every session by RST."""
-    request = urllib.request.Request(
-        f"{carrier.control}/faults/drop",
-        json.dumps({"how": "rst"}).encode(),
-        {"Content-Type": "application/json"},
-    )
-    await asyncio.to_thread(lambda: urllib.request.urlopen(request, timeout=5).close())
+    await asyncio.to_thread(ask_carrier, carrier.control, "POST", "/faults/drop", how="rst")
 
 
 Strike = Callable[[CarrierProcess, DaemonProcess, set[int]], Awaitable[None]]

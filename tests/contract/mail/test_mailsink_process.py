@@ -6,14 +6,13 @@ import asyncio
 import re
 import signal
 import socket
-import sys
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from functools import partial
 
 import aiohttp
 import pytest
 
 from hermes.mailsink.server import EXIT_NO_PORT, EXIT_USAGE
+from tests.contract import started_process
 from tests.contract.mail.relay_client import client
 
 READY = re.compile(
@@ -21,33 +20,8 @@ READY = re.compile(
 )
 
 
-@asynccontextmanager
-async def started(*options: str) -> AsyncIterator[asyncio.subprocess.Process]:
-    """`python -m hermes.mailsink` with these options."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "hermes.mailsink",
-        *options,
-        stdout=asyncio.subprocess.PIPE,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    try:
-        yield process
-    finally:
-        if process.returncode is None:
-            process.kill()
-        # also reads both pipes to their ends, which closes them
-        await process.communicate()
-
-
-async def ready(process: asyncio.subprocess.Process) -> tuple[int, str]:
-    assert process.stdout is not None
-    async with asyncio.timeout(20):
-        line = (await process.stdout.readline()).decode()
-    found = READY.match(line)
-    assert found, line
-    return int(found[1]), found[2]
+started = partial(started_process.started, "hermes.mailsink")
+ready = partial(started_process.ready, line=READY)
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from uuid import UUID
 
 import pytest
 
@@ -13,19 +12,14 @@ from hermes.core.errors import StoreUnavailable
 from hermes.core.event import Source
 from hermes.ports.inbound_store import Inbound
 from hermes.ports.mo_store import WholeMo
-from hermes.smpp.command import CommandId
-from hermes.smpp.encode import encode
-from hermes.smpp.layout import LAYOUTS, Kind
-from hermes.smpp.pdu import Pdu
 from hermes.smpp.segment import segments
 from hermes.testing.memory_inbound_store import MemoryInboundStore
 from hermes.testing.memory_ledger import MemoryLedger
 from hermes.testing.memory_mo_store import MemoryMoStore
+from tests.unit.actors.inbound_pdus import deliver_row
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 STAGE = Source("h1", "receipt-0", "b1")
-EMPTY = {Kind.text: "", Kind.octet: 0, Kind.message: b""}
-BLANK: dict[str, object] = {name: EMPTY[kind] for name, kind in LAYOUTS[CommandId.deliver_sm]}
 LONG = "Ligeia, said the letter, and nothing more. " * 8
 
 
@@ -64,29 +58,15 @@ class World:
 def parts(text: str, source: str = "4510", first: int = 1, reference: int = 7) -> list[Inbound]:
     """The PDUs of a text."""
     return [
-        Inbound(
-            id=UUID(int=first + n),
-            carrier="sim",
-            bind="1",
-            host="h1",
-            received_at=NOON + timedelta(seconds=n),
-            raw=encode(
-                Pdu(
-                    CommandId.deliver_sm,
-                    0,
-                    n + 1,
-                    BLANK
-                    | {
-                        "source_addr": source,
-                        "destination_addr": "1234",
-                        "esm_class": segment.esm_class,
-                        "data_coding": segment.data_coding,
-                        "short_message": segment.octets,
-                    },
-                )
-            ),
-            partition=0,
-            kind="deliver_sm",
+        deliver_row(
+            first + n,
+            "sim",
+            NOON + timedelta(seconds=n),
+            source_addr=source,
+            destination_addr="1234",
+            esm_class=segment.esm_class,
+            data_coding=segment.data_coding,
+            short_message=segment.octets,
         )
         for n, segment in enumerate(segments(text, reference))
     ]

@@ -10,20 +10,15 @@ from actors.receipt_matcher import Matcher, read
 from hermes.core.carrier import Carrier
 from hermes.core.ids import attempt_id, encode_message_id
 from hermes.ports.inbound_store import FoundAttempt, Inbound
-from hermes.smpp.command import CommandId
-from hermes.smpp.encode import encode
-from hermes.smpp.layout import LAYOUTS, Kind
-from hermes.smpp.pdu import Pdu
 from hermes.smpp.submit import reference_of
 from hermes.smpp.tlv import Tlv, TlvTag
 from hermes.testing.memory_claims import MemoryClaims
 from hermes.testing.memory_inbound_store import MemoryInboundStore
 from hermes.testing.memory_ledger import MemoryLedger
 from hermes.testing.memory_receipt_store import MemoryReceiptStore
+from tests.unit.actors.inbound_pdus import deliver_row
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-EMPTY = {Kind.text: "", Kind.octet: 0, Kind.message: b""}
-BLANK: dict[str, object] = {name: EMPTY[kind] for name, kind in LAYOUTS[CommandId.deliver_sm]}
 NAMES = [attempt_id(encode_message_id(UUID(int=n)), 0, 0) for n in (1, 2)]
 
 
@@ -55,18 +50,7 @@ def receipt(reference: int | None = None) -> Inbound:
     value = b"" if reference is None else reference.to_bytes(2, "big")
     tlvs = () if reference is None else (Tlv(TlvTag.user_message_reference, value),)
     text = b"id:unknown-1 stat:DELIVRD done date:2601011200 err:000 text:"
-    fields = BLANK | {"source_addr": "4510", "esm_class": 4, "short_message": text}
-    raw = encode(Pdu(CommandId.deliver_sm, 0, 1, fields, tlvs))
-    return Inbound(
-        id=UUID(int=7),
-        carrier="a",
-        bind="1",
-        host="h",
-        received_at=NOW,
-        raw=raw,
-        partition=0,
-        kind="deliver_sm",
-    )
+    return deliver_row(7, "a", NOW, tlvs, source_addr="4510", esm_class=4, short_message=text)
 
 
 async def found(store: Uncertain, row: Inbound) -> tuple[str, int] | None:
