@@ -6,7 +6,7 @@ import os
 import signal
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -14,6 +14,7 @@ from shutil import rmtree
 
 import psycopg
 
+from bench.processes import children_of
 from hermes.core.ids import decode_message_id, encode_message_id
 from hermes.embedded.plan import plan_services
 from hermes.testing.daemon_process import FINAL
@@ -80,12 +81,17 @@ class Outside:
             self.bring_back(store, how)
 
     def signal(self, store: str, number: signal.Signals) -> None:
-        """Send a signal to a server's process and to all below it."""
-        pids = [self.runner.processes[store].pid]
+        """Send a signal to a server's process and to all below it.
+
+        One below may end meanwhile: a backend that wakes to find its client gone.
+        """
+        server = self.runner.processes[store].pid
+        os.kill(server, number)
+        pids = children_of(server)
         for pid in pids:
-            os.kill(pid, number)
-            listed = Path(f"/proc/{pid}/task/{pid}/children").read_text()
-            pids += [int(word) for word in listed.split()]
+            with suppress(ProcessLookupError):
+                os.kill(pid, number)
+                pids += children_of(pid)
 
     def open_of(self, names: list[str], query: str = OPEN) -> list[str]:
         """Give those messages that are not final, by the ledger."""
