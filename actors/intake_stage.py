@@ -141,7 +141,8 @@ class IntakeStage(StageActor):
         """Choose the carrier; a plan of more steps goes to the cascade engine."""
         if not message.plan.is_direct:
             return Offer(message=message.id, carrier=None, segments=message.segments)
-        route = self.routes.choose(message.to, message.plan.steps[0].route)
+        step = message.plan.steps[0]
+        route = self.routes.choose(step.to or message.to, step.route, step.channel)
         return Offer(
             message=message.id,
             carrier=route.carrier,

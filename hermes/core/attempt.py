@@ -10,7 +10,7 @@ from uuid import UUID
 import msgspec
 
 from hermes.core.ids import AttemptId, attempt_id, encode_message_id
-from hermes.core.job import Job
+from hermes.core.job import Job, mail_content, text_of
 from hermes.core.message import Message
 from hermes.core.state import AttemptState, state_of_segments
 from hermes.core.units import Money, Reason
@@ -141,7 +141,8 @@ def job_of_attempt(message: Message, attempt: Attempt) -> Job:
         traffic=message.traffic,
         success=step.success,
         sender=message.sender,
-        text=message.text,
+        text=text_of(message, step),
+        content=mail_content(step),
         segments=attempt.segments,
         price=attempt.price,
         possible_duplicate=attempt.possible_duplicate,

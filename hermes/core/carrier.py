@@ -83,7 +83,7 @@ class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
 
     `max_rate` is a ceiling in segments/s (None: learned), `max_queue` the hard bound per subject,
     `validity_s` the validity_period to ask for in seconds, `national_languages` whose national
-    tables a text may use where that saves segments.
+    tables a text may use where that saves segments, `channels` what a provider's account serves.
     """
 
     id: str
@@ -111,6 +111,7 @@ class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     price: tuple[Price, ...] = ()
     bind: tuple[Bind, ...] = ()
     prefixes: tuple[str, ...] = ("",)
+    channels: tuple[str, ...] = ()
 
     def binds_on(self, host: str) -> tuple[Bind, ...]:
         """Give the binds this host holds."""

@@ -33,6 +33,8 @@ EventKind = Literal[
     "unknown",
     "inbound",
     "parked",
+    "superseded",
+    "complaint",
 ]
 
 

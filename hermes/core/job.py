@@ -5,10 +5,12 @@ from __future__ import annotations
 from datetime import datetime
 
 import msgspec
+from msgspec.structs import replace
 
 from hermes.core.errors import Unreadable
 from hermes.core.ids import BadId, lane_of, split_attempt_id
 from hermes.core.message import Message
+from hermes.core.plan import Content, Step
 from hermes.core.units import Channel, Moment, Money, SegmentCount, Success, TrafficClass
 from hermes.core.wire import check_version, read
 
@@ -18,9 +20,10 @@ LAST_YEAR = 9000  # a day or two are added to expiries
 
 
 class Job(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
-    """Everything a bind needs to submit one attempt; `text` None means: look it up by message.
+    """Everything a carrier's consumer needs to submit one attempt.
 
-    `attempt` is claim key and Nats-Msg-Id. `token` is the cascade's awakeable, never logged.
+    `text` None means: look it up by message. `content` is there for mail: subject, html, where to
+    leave. `attempt` is claim key and Nats-Msg-Id. `token` is the cascade's awakeable, never logged.
     """
 
     attempt: str
@@ -34,6 +37,7 @@ class Job(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     success: Success = "delivered"
     sender: str | None = None
     text: str | None = None
+    content: Content | None = None
     segments: SegmentCount = 1
     price: Money | None = None
     possible_duplicate: bool = False
@@ -49,9 +53,11 @@ ENCODER = msgspec.json.Encoder()
 DECODER = msgspec.json.Decoder(Job)
 
 
-def job_of(message: Message, attempt: str, carrier: str, queued_at: datetime) -> Job:
-    """Make the job of a one-step message."""
-    step = message.plan.steps[0]
+def job_of(
+    message: Message, attempt: str, carrier: str, queued_at: datetime, step_number: int = 0
+) -> Job:
+    """Make the job of a step's first attempt."""
+    step = message.plan.steps[step_number]
     return Job(
         attempt=attempt,
         tenant=message.tenant,
@@ -63,10 +69,24 @@ def job_of(message: Message, attempt: str, carrier: str, queued_at: datetime) ->
         traffic=message.traffic,
         success=step.success,
         sender=message.sender,
-        text=message.text,
+        text=text_of(message, step),
+        content=mail_content(step),
         segments=message.segments,
         traceparent=message.traceparent,
     )
+
+
+def text_of(message: Message, step: Step) -> str:
+    """Give what a step says."""
+    own = step.content.text if step.content else None
+    return message.text if own is None else own
+
+
+def mail_content(step: Step) -> Content | None:
+    """Give what belongs to a mail besides its text, which a job carries by itself."""
+    if step.content is None or step.channel != "email":
+        return None
+    return replace(step.content, text=None)
 
 
 def subject_of(job: Job) -> str:

@@ -6,14 +6,15 @@ from datetime import datetime
 from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 TrafficClass = Literal["otp", "transactional", "marketing"]
 Priority = TrafficClass
 PRIORITIES: tuple[TrafficClass, ...] = ("otp", "transactional", "marketing")
-Channel = Literal["sms", "email", "push"]
+Channel = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9-]{0,31}$")]
 Success = Literal["accepted", "sent", "delivered", "read"]
-Moment = Annotated[datetime, msgspec.Meta(tz=True)]
-SegmentCount = Annotated[int, msgspec.Meta(ge=1, le=255)]
+Moment = Annotated[datetime, Meta(tz=True)]
+SegmentCount = Annotated[int, Meta(ge=1, le=255)]
 
 
 class Money(msgspec.Struct, frozen=True, omit_defaults=True):

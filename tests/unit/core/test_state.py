@@ -43,6 +43,7 @@ def test_every_final_attempt_ends_its_message() -> None:
 def test_every_state_has_an_event_and_the_rest_change_none() -> None:
     assert set(STATE_AFTER.values()) == set(AttemptState)
     stateless = {"possible_duplicate", "deferred", "enroute", "inbound", "parked"}
+    stateless |= {"superseded", "complaint"}
     assert set(get_args(EventKind)) - STATE_AFTER.keys() == stateless
 
 

@@ -1,0 +1,1 @@
+"""Engines that walk messages through their plans, each behind the same ports."""
