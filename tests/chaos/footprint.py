@@ -15,6 +15,7 @@ from tests.chaos.row import Footprint
 from tests.chaos.victims import parent_of, starter_of
 
 POSTGRES = "root/services/postgres process"
+LISTENING = "0A"
 ANONYMOUS = re.compile(r"^RssAnon:\s+(\d+) kB$", re.MULTILINE)
 
 
@@ -52,25 +53,47 @@ def of_tree(node: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
         yield from of_tree(child)
 
 
-def sample(pids: Mapping[str, int]) -> Sample:
-    """Read every process now; PostgreSQL with its backends. What is gone is left out."""
-    sizes = {name: size_of(pid) for name, pid in pids.items()}
+def sample(pids: Mapping[str, int], clients_port: int) -> Sample:
+    """Read every process now; PostgreSQL with its backends. What is gone is left out.
+
+    Connections of clients to `clients_port` are not counted: how many they hold is their affair.
+    """
+    theirs = connections_to(clients_port)
+    sizes = {name: size_of(pid, theirs) for name, pid in pids.items()}
     if POSTGRES in pids:
-        backends = [size_of(pid) for pid in children_of(pids[POSTGRES])]
+        backends = [size_of(pid, theirs) for pid in children_of(pids[POSTGRES])]
         parts = [size for size in (sizes[POSTGRES], *backends) if size is not None]
         sizes[POSTGRES] = Size(sum(p.memory_mb for p in parts), sum(p.files for p in parts))
     return {name: size for name, size in sizes.items() if size is not None}
 
 
-def size_of(pid: int) -> Size | None:
+def connections_to(port: int) -> frozenset[str]:
+    """Give what the open connections to a local port are called among a process's files."""
+    rows = (line.split() for line in Path("/proc/net/tcp").read_text().splitlines()[1:])
+    return frozenset(
+        f"socket:[{row[9]}]"
+        for row in rows
+        if row[3] != LISTENING and int(row[1].partition(":")[2], 16) == port
+    )
+
+
+def size_of(pid: int, uncounted: frozenset[str] = frozenset()) -> Size | None:
     """Read one process; None when it is gone."""
     proc = Path(f"/proc/{pid}")
     try:
         found = ANONYMOUS.search(proc.joinpath("status").read_text())
-        files = sum(1 for _ in proc.joinpath("fd").iterdir())
+        files = sum(name_of(file) not in uncounted for file in proc.joinpath("fd").iterdir())
     except OSError:
         return None
     return None if found is None else Size(int(found[1]) / 1024, files)
+
+
+def name_of(file: Path) -> str:
+    """Say what an open file is, "" if it was closed meanwhile."""
+    try:
+        return str(file.readlink())
+    except OSError:
+        return ""
 
 
 def footprints(samples: Sequence[tuple[float, Sample]]) -> Iterator[Footprint]:

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 import pytest
 from msgspec.structs import replace
+from yarl import URL
 
 from tests.chaos.footprint import POSTGRES, Sample, footprints, named, sample
 from tests.chaos.row import Footprint, Keep, Report
@@ -22,6 +23,7 @@ MOST_GROWN_OF = {
     POSTGRES: 30.0,  # the caches of some twenty backends
 }
 MOST_FILES_GROWN = 4.0
+MOST_FILES_GROWN_OF = {POSTGRES: 40.0}  # of a thousand: each backend opens a table as it meets it
 
 
 async def test_soak(
@@ -36,11 +38,12 @@ async def test_soak(
 
         async def watch(load: Load) -> None:
             pids = await asyncio.to_thread(named, stand.daemon)
+            port = URL(stand.daemon.url).port or 80
             said = 0.0
             at = 0.0
             while at < seconds:
                 await load.until(at)
-                samples.append((at, await asyncio.to_thread(sample, pids)))
+                samples.append((at, await asyncio.to_thread(sample, pids, port)))
                 if at >= said + SAID_EVERY:
                     said = at
                     say(progress(stand, load, at, samples[-1][1]))
@@ -71,7 +74,7 @@ def grown(found: Iterable[Footprint]) -> Iterator[str]:
                 f"{f.process} grew by {f.grown_mb:.1f} MB in the second half "
                 f"({f.slope_mb_per_h:.0f} MB/h), {most:g} MB is the bound"
             )
-        if f.files_grown > MOST_FILES_GROWN:
+        if f.files_grown > MOST_FILES_GROWN_OF.get(f.process, MOST_FILES_GROWN):
             yield f"{f.process} opened {f.files_grown:.1f} files more in the second half"
 
 
