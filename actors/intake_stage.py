@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
+from actors.cascade_engine import Engine, open_engine
+from actors.cascade_steps import LedgerEndings
 from actors.event_sink import EventSink
 from actors.publish_held import publish_again, with_error
 from actors.stage_actor import StageActor
-from actors.stores import admin_of, dead_letters_of, ensure_belt, open_belt, open_ledger, timing
+from actors.stores import (
+    admin_of,
+    dead_letters_of,
+    ensure_belt,
+    open_belt,
+    open_ledger,
+    timing,
+    utc_now,
+)
 from hermes import crash
 from hermes.adapters.attempt_store_postgres import PostgresAttemptStore
+from hermes.adapters.cascade_ledger_postgres import PostgresCascadeLedger
 from hermes.core.carrier import Carrier
-from hermes.core.errors import StoreUnavailable, Unreadable
+from hermes.core.errors import HermesBug, StoreUnavailable, Unreadable
 from hermes.core.event import Source
 from hermes.core.ids import attempt_id, encode_message_id
 from hermes.core.job import encode_job, job_of, subject_of
@@ -23,6 +34,7 @@ from hermes.core.message import Message, decode_message
 from hermes.core.units import PRIORITIES, Reason
 from hermes.core.witness import Witness
 from hermes.ports.attempt_store import JobPlace, Offer, Parking, Taken
+from hermes.ports.cascade_ledger import ANY_STEP
 from hermes.ports.stream import (
     INTAKE,
     Delivery,
@@ -54,6 +66,8 @@ class IntakeStage(StageActor):
         self.places: list[JobPlace] = []
         self.taken = 0
         self.parked = 0
+        self.is_lazy = self.wiring.has_cascades and self.wiring.settings.restate.lazy_start
+        self.engine: Engine | None = None
         self.came: asyncio.Event
 
     async def on_begin(self) -> None:
@@ -69,6 +83,9 @@ class IntakeStage(StageActor):
         self.witness = Witness(source, "")
         self.sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
         self.dead = dead_letters_of(self.belt, self.wiring, self.metrics, self.log)
+        self.cascades = PostgresCascadeLedger(self.pool, self.wiring.postgres_dsn)
+        if self.wiring.has_cascades:
+            self.engine = open_engine(self.wiring, LedgerEndings(self.cascades))
         for priority in PRIORITIES:
             await self.belt.pull_continuously(
                 INTAKE, priority, self.on_item, self.on_missing, batch=BATCH
@@ -79,6 +96,8 @@ class IntakeStage(StageActor):
     async def on_stop(self, deadline_s: float) -> None:
         """What is not acknowledged comes back to whoever is next."""
         await self.record()
+        if self.engine is not None:
+            await self.engine.close()
         await self.belt.close()
 
     def on_missing(self) -> None:
@@ -124,22 +143,32 @@ class IntakeStage(StageActor):
         results = await self.store.take_in(offers) if offers else []
         crash.at("after_intake", len(offers))
         go: list[tuple[Delivery, Message, Taken]] = []
+        cascades: list[Message] = []
         for result in results:
             delivery, message = messages[result.message]
             if result.status in ("taken", "again") and result.attempt and result.carrier:
                 go.append((delivery, message, result))
                 continue
+            if result.status in ("taken", "again"):
+                cascades.append(message)
             if result.status == "expired":
                 await self.tell_expired(message)
             elif result.status == "absent":
                 self.log.warning("intake.absent", message_id=encode_message_id(message.id))
             done.append(delivery.reply)
         done += await self.publish(go)
+        if self.is_lazy:
+            cascades += [message for _, message, _ in go if not message.plan.is_direct]
+        if cascades:
+            await self.start_cascades(cascades)
         await self.belt.ack_many(done)
 
     def offer(self, message: Message) -> Offer:
-        """Choose the carrier; a plan of more steps goes to the cascade engine."""
-        if not message.plan.is_direct:
+        """Choose the carrier; a plan of more steps goes to the cascade engine.
+
+        With a lazy start its first step goes out as that of any other message.
+        """
+        if not (message.plan.is_direct or self.is_lazy):
             return Offer(message=message.id, carrier=None, segments=message.segments)
         step = message.plan.steps[0]
         route = self.routes.choose(step.to or message.to, step.route, step.channel)
@@ -149,6 +178,31 @@ class IntakeStage(StageActor):
             segments=message.segments,
             price=route.price,
         )
+
+    async def start_cascades(self, messages: Sequence[Message]) -> None:
+        """Start their engine; what it does not take now is news for the outcome stage."""
+        started = await asyncio.gather(*map(self.start_cascade, messages))
+        left = [m.id for m, is_started in zip(messages, started, strict=True) if not is_started]
+        crash.at("after_start", len(messages))
+        await self.cascades.add_news([(message, ANY_STEP) for message in left])
+
+    async def start_cascade(self, message: Message) -> bool:
+        """Start one; False: the engine is away."""
+        if self.engine is None:
+            return False
+        after: timedelta | None = None
+        if self.is_lazy:
+            wait_s = message.plan.steps[0].wait_s
+            life = message.expires_at - utc_now()
+            after = life if wait_s is None else min(life, timedelta(seconds=wait_s))
+        try:
+            mid = encode_message_id(message.id)
+            plan = message.plan.without_people()
+            await self.engine.cascades.start(mid, plan, after=after)
+        except (StoreUnavailable, HermesBug) as error:
+            self.log.warning("cascade.not_started", reason=str(error))
+            return False
+        return True
 
     async def publish(self, go: Sequence[tuple[Delivery, Message, Taken]]) -> list[str]:
         """Put jobs on the belt and note where they lie; give what may be acknowledged."""
@@ -223,8 +277,7 @@ class IntakeStage(StageActor):
         """Tell that a message expired before anybody took it in."""
         attempt = attempt_id(encode_message_id(message.id), 0, 0)
         reason = Reason("expired", "the validity ended before it was taken in")
-        now = datetime.now(UTC)  # noqa: TID251 - the shell's clock
-        await self.sink.store([self.witness.tell(attempt, "expired", now, reason=reason)])
+        await self.sink.store([self.witness.tell(attempt, "expired", utc_now(), reason=reason)])
 
     def describe(self) -> dict[str, Any]:
         """Say what was taken in."""

@@ -10,7 +10,7 @@ import msgspec
 from hermes.core.units import Moment, Reason, Success
 
 Failure = Literal["rejected", "failed", "undelivered", "expired", "cancelled", "unknown"]
-Answer = Literal["accepted", "full", "refused"]
+Answer = Literal["accepted", "full", "later", "refused"]
 
 LADDER: Final[tuple[Success, ...]] = ("accepted", "sent", "delivered", "read")
 SENT: Final = LADDER.index("sent")
@@ -49,12 +49,15 @@ class NotOurs(msgspec.Struct, frozen=True, tag="theirs"):
 class DispatchResult(msgspec.Struct, frozen=True, omit_defaults=True, kw_only=True):
     """How the belt answered a dispatch at ledger time `at`.
 
-    `retry_after_s` is for `full`: when room is likely; `reason` says why it is full or refused.
+    `retry_after_s` is for `full`, when room is likely, and for `later`, when it may go (quiet
+    hours); `reason` says why it did not go. `reports` is the most that whoever took it will tell:
+    where that is less than the step's success, it is enough.
     """
 
     answer: Answer
     at: Moment
     retry_after_s: float = 2.0
+    reports: Success = "read"
     reason: Reason | None = None
 
 

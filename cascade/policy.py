@@ -5,12 +5,14 @@
 | owner | ours | an earlier success wins; past expiry: expired; else dispatch the first step |
 | owner | not ours | done, without a result |
 | owner | cancelled | ask again whose it is: only the owner may tell the ledger |
-| answer | accepted | the step's `wait` begins; enough where `accepted` is success |
+| answer | accepted | the step's `wait` begins |
 | answer | full | `on_full = wait`: ask again later, ever more seldom; `next`: the next step |
+| answer | later | ask again at the time it names |
 | answer | refused | the next step |
 | room | timer | dispatch the same step again |
 | outcome | timer | the next step, or expired |
 | any of these three | success of this or an earlier step | it wins, the others are stopped |
+| | | (`accepted` is reached when it was sent: the belt is no success) |
 | any of these three | final failure of this step | the next step, at once |
 | any of these three | cancelled | cancelled |
 
@@ -96,7 +98,7 @@ def _begin(plan: Plan, state: CascadeState, event: TakenOver) -> Move:
     if state.cancelled is not None:
         return _end(state, "cancelled", None, state.cancelled.reason)
     for outcome in earlier:
-        if won := _rung_that_wins(plan, outcome):
+        if won := _rung_that_wins(plan, state, outcome):
             return _end(state, won, outcome.step, None)
     if event.at >= event.expires_at:
         return _end(state, "expired", None, EXPIRED)
@@ -116,13 +118,16 @@ def _answered(plan: Plan, state: CascadeState, result: DispatchResult) -> Move:
         if _remaining(state, result.at) <= 0:
             return _end(state, "expired", state.step, result.reason or EXPIRED)
     match result.answer:
-        case "accepted" if step.success == "accepted":
-            return _end(state, "accepted", state.step, None)
         case _ if state.step in state.failed:  # the failure was faster than the answer
             return _advance(plan, state, state.why, "failed")
         case "accepted":
             under_way = (*state.under_way, state.step)
             state = replace(state, phase=Phase.OUTCOME, under_way=under_way)
+            limit = LADDER.index(result.reports)
+            if limit < LADDER.index(step.success):
+                state = replace(state, limits=(*state.limits, (state.step, limit)))
+                if state.sent_at is not None and limit <= SENT:
+                    return _end(state, "sent", state.step, None)
             if step.wait_from == "sent":
                 if state.sent_at is None:
                     return _timer(state, "sent", None, result.at)
@@ -132,6 +137,8 @@ def _answered(plan: Plan, state: CascadeState, result: DispatchResult) -> Move:
             factor = min(2**state.fulls, MAX_FULL_FACTOR)
             state = replace(state, fulls=state.fulls + 1)
             return _timer(state, "full", result.retry_after_s * factor, result.at)
+        case "later":
+            return _timer(state, "later", result.retry_after_s, result.at)
         case "full" | "refused":
             return _advance(plan, state, result.reason, "failed")
         case _:
@@ -151,7 +158,7 @@ def _timer_fired(plan: Plan, state: CascadeState, number: int) -> Move:
 def _outcome(plan: Plan, state: CascadeState, outcome: Outcome) -> Move:
     if state.phase is Phase.OWNER or not 0 <= outcome.step <= state.step:
         return state, ()
-    if won := _rung_that_wins(plan, outcome):
+    if won := _rung_that_wins(plan, state, outcome):
         return _end(state, won, outcome.step, None)
     rung = rung_of(outcome.status)
     if rung is None:
@@ -177,9 +184,10 @@ def _failed(plan: Plan, state: CascadeState, outcome: Outcome) -> Move:
     return _advance(plan, state, outcome.reason, "failed")
 
 
-def _rung_that_wins(plan: Plan, outcome: Outcome) -> Success | None:
+def _rung_that_wins(plan: Plan, state: CascadeState, outcome: Outcome) -> Success | None:
     rung = rung_of(outcome.status)
-    if rung is None or rung < LADDER.index(plan.steps[outcome.step].success):
+    enough = LADDER.index(plan.steps[outcome.step].success)
+    if rung is None or rung < min(enough, dict(state.limits).get(outcome.step, enough)):
         return None
     return LADDER[rung]
 

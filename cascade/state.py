@@ -26,10 +26,11 @@ class CascadeState:
     """Where a cascade stands.
 
     `under_way` are the steps the belt accepted whose final failure is not known, `failed` those
-    whose it is. Of the current step: `sent_at` when it was sent, `fulls` how often the belt was
-    full for it, `why` it failed before its dispatch was answered. `timer` is the number of the
-    only timer that counts, `ends_life` says that it stands for the message's expiry. `result` is
-    None for a cascade that is done without having been ours.
+    whose it is, `limits` the (step, rung) whose carrier tells less than the step's success asks.
+    Of the current step: `sent_at` when it was sent, `fulls` how often the belt was full for it,
+    `why` it failed before its dispatch was answered. `timer` is the number of the only timer that
+    counts, `ends_life` says that it stands for the message's expiry. `result` is None for a
+    cascade that is done without having been ours.
     """
 
     phase: Phase = Phase.OWNER
@@ -37,6 +38,7 @@ class CascadeState:
     expires_at: datetime | None = None
     under_way: tuple[int, ...] = ()
     failed: tuple[int, ...] = ()
+    limits: tuple[tuple[int, int], ...] = ()
     sent_at: datetime | None = None
     timer: int = 0
     ends_life: bool = False

@@ -126,7 +126,7 @@ def options_of(settings: Settings) -> ServiceOptions:
         restate_bin=settings.restate.bin,
         restate_dir=RESTATE_DIR,
         nats=NatsLimits(sync_interval=settings.nats.sync_interval),
-        extra_ports=("actors", "http", "admin", "simulator", "simulator_control"),
+        extra_ports=("actors", "http", "admin", "simulator", "simulator_control", "cascade"),
         min_free_bytes=settings.host.min_free_mb * 2**20,
     )
 
@@ -150,6 +150,8 @@ def wire(settings: Settings, plan: ServicePlan) -> Wiring:
         actor_port=settings.admin.actor_port or ports["actors"],
         simulator_port=settings.simulator.port or ports["simulator"],
         simulator_control_port=ports["simulator_control"],
+        cascade_port=settings.restate.endpoint_port or ports["cascade"],
+        restate_identity=plan.restate_identity,
     )
 
 

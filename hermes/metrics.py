@@ -71,6 +71,12 @@ class Metrics:
             registry=r,
         )
         self.dead = Counter("hermes_dead_total", "Set aside as unreadable", ("stream",), registry=r)
+        self.cascade = Counter(
+            "hermes_cascade_total", "What the outcome stage did for cascades", ("what",), registry=r
+        )
+        self.cascades_parked = Gauge(
+            "hermes_cascades_parked", "Cascades that wait for an operator", registry=r
+        )
         self.swept = Counter("hermes_swept_total", "Rows the clock moved", ("action",), registry=r)
 
 

@@ -8,28 +8,33 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import msgspec
+
 from actors.admin_actor import AdminActor
 from actors.bind_consumer import BindConsumer
 from actors.carrier_stage import CarrierStage
 from actors.intake_stage import IntakeStage
+from actors.outcome_stage import OutcomeStage
 from actors.port_actor import PortActor, PortSpec, port_of_service
 from actors.port_core import PortTimes
 from actors.prepare_actor import PrepareActor
 from actors.receipt_stage import ReceiptStage
 from actors.recorder_consumer import RecorderConsumer
 from actors.sweeper_actor import SweeperActor
+from cascade.engine import Retries
+from cascade.engines.restate_workflow import WorkflowSettings
 from hermes.actor import HermesActor
-from hermes.core.carrier import Bind, Carrier, Tls
+from hermes.core.carrier import Carrier
 from hermes.embedded.probe import TcpOpen
 from hermes.embedded.spec import ServiceSpec
 from hermes.embedded.state_file import ProcessRecord, StateFile, start_time
+from hermes.settings.carriers import carriers_of
 from hermes.settings.wiring import Wiring
 from supervisors.child_spec import INFINITY, ChildSpec, ChildType
 from supervisors.intensity import Intensity
 from supervisors.strategy import Strategy, SupervisorFlags
 from supervisors.supervisor_actor import Beat, StartActor, SupervisorActor
 
-SIMULATED = "sim"
 ORPHAN_ENDS_IN_S = 1.0
 """A front door that lost its daemon finishes requests only by waiting for stores that are gone."""
 
@@ -55,11 +60,16 @@ def root_requirements(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> dict
 def main_of(wiring: Wiring) -> tuple[ChildSpec, ...]:
     """Give what works on messages."""
     carriers = carriers_of(wiring)
-    stages = (
+    stages: tuple[ChildSpec, ...] = (
         leaf(wiring, "intake", IntakeStage, carriers=carriers),
         leaf(wiring, "recorder", RecorderConsumer, carriers=carriers),
         leaf(wiring, "sweeper", SweeperActor, carriers=carriers),
     )
+    if wiring.has_cascades:
+        stages += (
+            leaf(wiring, "outcome", OutcomeStage, carriers=carriers),
+            leaf(wiring, "cascade", PortActor, spec=cascade_endpoint(wiring)),
+        )
     mesh = tuple(
         supervisor(wiring, carrier.id, carrier_of(wiring, carrier), leaves(wiring))
         for carrier in carriers
@@ -124,6 +134,34 @@ def front_door(wiring: Wiring, index: int) -> PortSpec:
     )
 
 
+def cascade_endpoint(wiring: Wiring) -> PortSpec:
+    """Give the process the cascade engine calls."""
+    s = wiring.settings.restate
+    keys = s.identity_keys or ((wiring.restate_identity,) if wiring.restate_identity else ())
+    settings = WorkflowSettings(
+        inactivity_s=s.inactivity,
+        retention_s=s.retention,
+        retries=Retries(initial_s=s.retry_first, max_s=s.retry_max, max_attempts=s.retry_attempts),
+    )
+    argv = [sys.executable, "-m", "cascade.engines.restate_server"]
+    for option, value in (
+        ("host", s.endpoint_host),
+        ("port", wiring.cascade_port),
+        ("steps", "actors.cascade_steps:open_steps"),
+        ("steps-argument", wiring.path),
+        ("settings", msgspec.json.encode(settings).decode()),
+        *(("identity-key", key) for key in keys),
+    ):
+        argv += [f"--{option}", str(value)]
+    return PortSpec(
+        name="cascade",
+        argv=tuple(argv),
+        ready=TcpOpen(f"{s.endpoint_host}:{wiring.cascade_port}"),
+        is_awaited=False,
+        on_started=partial(record, wiring, "cascade"),
+    )
+
+
 def services_of(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> tuple[ChildSpec, ...]:
     """Give the embedded services, and the simulated carrier while there is no other."""
     specs = [
@@ -166,27 +204,6 @@ def simulator(wiring: Wiring) -> PortSpec:
         log_path=str(Path(wiring.data_dir) / "log" / "simulator.log"),
         on_started=partial(record, wiring, "simulator"),
     )
-
-
-def carriers_of(wiring: Wiring) -> tuple[Carrier, ...]:
-    """Give the configured carriers, the simulated one first where it runs."""
-    if not wiring.settings.is_simulated:
-        return wiring.settings.carrier
-    s = wiring.settings.simulator
-    binds = tuple(
-        Bind(
-            id=str(number),
-            host="127.0.0.1",
-            port=wiring.simulator_port,
-            system_id="hermes",
-            password="hermes",  # noqa: S106 - the simulator takes any
-            window=s.window,
-            tls=Tls(insecure=True),
-        )
-        for number in range(1, s.binds + 1)
-    )
-    sim = Carrier(id=SIMULATED, simulator=True, bind=binds, default_sender="Hermes")
-    return (sim, *wiring.settings.carrier)
 
 
 def supervisor(

@@ -106,10 +106,13 @@ parked as (
         and m.id between $3 and $4)
 select json_agg(id)::text from waiting"""
 
+# A cascade can be cancelled whatever is under way: no later step is begun, and its engine hears.
 CANCEL: Final = """
 with locked as materialized (
-    select id, tenant, state, reference from message where tenant = $1 and id = $2 for update),
-won as materialized (select * from locked where state = 'accepted'),
+    select id, tenant, state, reference, success like '%,%' as is_cascade
+    from message where tenant = $1 and id = $2 for update),
+won as materialized (
+    select * from locked where state = 'accepted' or (state = 'processing' and is_cascade)),
 done as (
     update message set state = 'cancelled', done_at = now(), reason_code = 'cancelled',
         reason_text = null, next_at = null, next_action = null
@@ -122,7 +125,11 @@ hooks as (
     select won.tenant, e.id, won.id, 'cancelled', won.reference, 'cancelled'
     from won join webhook_endpoint e on e.tenant = won.tenant and e.disabled_at is null
         and (e.states is null or 'cancelled' = any(e.states))
-    on conflict do nothing)
+    on conflict do nothing),
+news as (
+    insert into cascade_news (message, step) select id, -1 from won where is_cascade
+    on conflict (message, step) do update set version = cascade_news.version + 1, next_at = now()
+    returning pg_notify('hermes_cascade', ''))
 select case when exists (select from won) then 'cancelled' else state end from locked"""
 
 ON_THEIR_WAY: Final = """

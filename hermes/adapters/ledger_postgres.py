@@ -13,7 +13,7 @@ from hermes.adapters.postgres import Connection
 from hermes.core.attempt import Attempt
 from hermes.core.event import Event
 from hermes.core.outcome import MessageRow
-from hermes.core.state import FINAL_MESSAGE
+from hermes.core.state import FINAL_MESSAGE, AttemptState
 
 ENCODER: Final = msgspec.json.Encoder()
 
@@ -92,6 +92,18 @@ join webhook_endpoint e on e.tenant = x.tenant and e.disabled_at is null
     and (e.states is null or x.state = any(e.states))
 join message m on m.id = x.id and m.id = any($4::uuid[]) and m.id between $5 and $6
 on conflict do nothing"""
+
+
+INSERT_NEWS: Final = """
+with noted as (
+    insert into cascade_news (message, step)
+    select message, step from json_to_recordset($1::json) as x(message uuid, step smallint)
+    order by message, step
+    on conflict (message, step) do update
+        set version = cascade_news.version + 1, next_at = now()
+    returning 1)
+select pg_notify('hermes_cascade', '') from (select count(*) from noted) as n"""
+ANY_STEP: Final = -1
 
 
 class EventRow(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -174,6 +186,7 @@ class Changes:
         self.new_attempts: list[Attempt] = []
         self.messages: list[MessageRow] = []
         self.turned: list[MessageRow] = []
+        self.news: list[tuple[UUID, int]] = []
 
     def note(
         self,
@@ -193,6 +206,8 @@ class Changes:
                 self.new_attempts.append(attempt)
             elif attempt != known[index]:
                 self.attempts.append(attempt)
+        if not row.is_direct:
+            self.news += news_of(before, after)
 
     async def write(self, connection: Connection) -> None:
         """Write rows and webhook outbox; the messages are locked by this transaction."""
@@ -204,3 +219,27 @@ class Changes:
         rows = (encode(self.attempts), encode(self.messages), encode(final))
         parameters = (*rows, *with_bounds(self.ids))
         await connection.execute(WRITE_BACK, parameters, prepare=True)
+        await insert_news(connection, self.news)
+
+
+def news_of(
+    before: tuple[MessageRow, Sequence[Attempt]], after: tuple[MessageRow, Sequence[Attempt]]
+) -> Iterable[tuple[UUID, int]]:
+    """Give the steps of a cascade that got to where its engine may want to know of it."""
+    row, attempts = after
+    known = {(a.step, a.n): a.state for a in before[1]}
+    steps = {
+        a.step
+        for a in attempts
+        if a.state >= AttemptState.SENT and a.state is not known.get((a.step, a.n))
+    }
+    if row.state != before[0].state and row.state in FINAL_MESSAGE:
+        steps.add(ANY_STEP)
+    return ((row.id, step) for step in sorted(steps))
+
+
+async def insert_news(connection: Connection, news: Sequence[tuple[UUID, int]]) -> None:
+    """Note (message, step) for the cascade engine, in the transaction that made it news."""
+    if news:
+        rows = [{"message": message, "step": step} for message, step in dict.fromkeys(news)]
+        await connection.execute(INSERT_NEWS, (encode(rows),), prepare=True)

@@ -117,7 +117,7 @@ class Resend:
 class Conclude:
     """Tell an event of this kind about these segments; () means the attempt as a whole."""
 
-    kind: Literal["expired", "unknown", "failed"]
+    kind: Literal["expired", "unknown", "failed", "cancelled"]
     segments: tuple[int, ...]
     reason: Reason
 
@@ -133,6 +133,7 @@ EXPIRED: Final = Reason("expired", "not handed to a carrier before it expired")
 OUTCOME_UNKNOWN: Final = Reason("outcome_unknown", "the carrier's answer to the submit was lost")
 NO_RECEIPT: Final = Reason("no_receipt", "the carrier sent no receipt in time")
 ERASED: Final = Reason("erased", "the text was erased before it was sent")
+LEFT: Final = Reason("wait_over", "the cascade has gone on to a later step")
 RETRY: Final = Reason("retry", "sent again after a temporary refusal")
 RESEND: Final = Reason("resend_uncertain", "sent again because the outcome stayed open")
 
@@ -154,7 +155,10 @@ def next_message_move(
 
 
 class DueAttempt(msgspec.Struct, frozen=True, kw_only=True):
-    """An attempt whose clock is due; `owned` = state of each segment it answers for."""
+    """An attempt whose clock is due; `owned` = state of each segment it answers for.
+
+    `is_left` says that a later step of its cascade has begun.
+    """
 
     action: AttemptAction
     owned: Mapping[int, AttemptState]
@@ -163,6 +167,7 @@ class DueAttempt(msgspec.Struct, frozen=True, kw_only=True):
     is_expired: bool
     has_body: bool
     resends: int
+    is_left: bool = False
 
 
 def next_attempt_move(due: DueAttempt, max_resends: int) -> Republish | Resend | Conclude | Rest:
@@ -171,6 +176,7 @@ def next_attempt_move(due: DueAttempt, max_resends: int) -> Republish | Resend |
     | action | act |
     |---|---|
     | any, decided or answered for elsewhere | rest |
+    | republish, retry of a step that was left | `cancelled`; an uncertain one `unknown` |
     | republish | the job again; `expired` past expires_at |
     | retry | attempt n+1; `expired` past expires_at |
     | resolve_uncertain | attempt n+1, possible duplicate; marketing, expired, too many: `unknown` |
@@ -193,6 +199,8 @@ def next_attempt_move(due: DueAttempt, max_resends: int) -> Republish | Resend |
                 return Rest()
             if due.is_expired or action == "expire":
                 return Conclude("expired", unsent, EXPIRED)
+            if due.is_left:
+                return Conclude("cancelled", unsent, LEFT)
             if not due.has_body:
                 return Conclude("failed", unsent, ERASED)
             return Republish() if action == "republish" else Resend(unsent, False, RETRY)
@@ -208,8 +216,10 @@ def _resolve(
     if AttemptState.UNCERTAIN not in due.owned.values():
         if due.is_expired:
             return Conclude("expired", unsent, EXPIRED)
+        if due.is_left:
+            return Conclude("cancelled", unsent, LEFT)
         return Resend(unsent, False, RETRY) if due.has_body else Conclude("failed", unsent, ERASED)
-    given_up = due.is_expired or not due.has_body or due.resends >= max_resends
+    given_up = due.is_expired or due.is_left or not due.has_body or due.resends >= max_resends
     if due.traffic == "marketing" or given_up:
         return Conclude("unknown", unsent, OUTCOME_UNKNOWN)
     return Resend(unsent, True, RESEND)

@@ -136,6 +136,17 @@ def message_after(row: MessageRow, attempts: Sequence[Attempt], rules: Rules) ->
     return _told(row, steps[speaking], *outcomes[speaking])
 
 
+def winning_step(row: MessageRow, attempts: Sequence[Attempt], rules: Rules) -> int | None:
+    """Give the step of a cascade whose success made it what it is, None for none."""
+    if row.state not in WON:
+        return None
+    steps: dict[int, list[Attempt]] = {}
+    for attempt in attempts:
+        steps.setdefault(attempt.step, []).append(attempt)
+    won = [(word, step) for step in steps if (word := _outcome(row, steps[step], rules)[1]) in WON]
+    return min(won)[1] if won else None
+
+
 def _wins_by_sending(row: MessageRow, attempts: Sequence[Attempt], rules: Rules) -> bool:
     return any(a.sent_at and rules.success_of(row, a) == "sent" for a in attempts)
 

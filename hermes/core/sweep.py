@@ -163,6 +163,7 @@ class Sweep:
             is_expired=self._rules.now >= swept.expires_at,
             has_body=has_body,
             resends=sum(a.possible_duplicate for a in same_step),
+            is_left=any(a.step > attempt.step for a in rows),
         )
 
     def _unplaced(self, attempt: Attempt) -> Attempt:

@@ -63,6 +63,16 @@ class Restate(Section, frozen=True):
     ingress_url: str | None = None
     admin_url: str | None = None
     bin: str | None = None
+    endpoint_host: str = "127.0.0.1"
+    endpoint_port: Port = 0
+    endpoint_url: str | None = None
+    identity_keys: tuple[str, ...] = ()
+    lazy_start: bool = False
+    inactivity: Seconds = 0.1
+    retention: Seconds = 1800.0
+    retry_first: Seconds = 0.2
+    retry_max: Seconds = 10.0
+    retry_attempts: Count = 70
 
 
 class Http(Section, frozen=True):

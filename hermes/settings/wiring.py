@@ -28,6 +28,8 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     actor_port: int = 0
     simulator_port: int = 0
     simulator_control_port: int = 0
+    cascade_port: int = 0
+    restate_identity: str | None = None
 
     @property
     def admin_socket(self) -> str:
@@ -38,6 +40,16 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     def metrics_socket(self) -> str:
         """The unix datagram socket that takes metric snapshots."""
         return f"{self.socket_dir}/metrics.sock"
+
+    @property
+    def has_cascades(self) -> bool:
+        """Say whether there is an engine for plans of more than one step."""
+        return self.restate_ingress_url is not None and self.restate_admin_url is not None
+
+    @property
+    def cascade_url(self) -> str:
+        """Where the engine reaches the cascade endpoint."""
+        return self.settings.restate.endpoint_url or f"http://127.0.0.1:{self.cascade_port}"
 
     @property
     def pepper_file(self) -> Path:

@@ -46,7 +46,7 @@ pytestmark = pytest.mark.daemon
 
 NUMBER, TEXT = "+4599887766", "nobody may read this in a letter"
 SUBJECT = "jobs.sms.sim.transactional.0"
-GOOD_PLAN, NEWER_PLAN = '{"steps":[{"channel":"sms"}]}', '{"steps":[{"channel":"pigeon"}]}'
+GOOD_PLAN, NEWER_PLAN = '{"steps":[{"channel":"sms"}]}', '{"steps":[{"channel":"?pigeon"}]}'
 
 
 @pytest.fixture(scope="module")

@@ -18,7 +18,7 @@ from hermes.ports.dead_letters import Revived
 from tests.contract.ledger.stores import PostgresStores, event, moment, name_of
 
 PLAN = '{"steps":[{"channel":"sms"}]}'
-NEWER_PLAN = '{"steps":[{"channel":"pigeon"}]}'
+NEWER_PLAN = '{"steps":[{"channel":"?pigeon"}]}'
 EMPTY_PLAN = '{"steps":[]}'
 # what another version, or a fault, may have left in the row of an attempt
 BROKEN_ATTEMPTS = {

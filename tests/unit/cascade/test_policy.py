@@ -32,7 +32,7 @@ LIFE = timedelta(seconds=100)
 WHY = Reason("carrier_says", "no")
 EMAIL_SMS = Plan((Step("email", wait_s=10), Step("sms", wait_s=30)))
 # What version 1 of the workflow does; a journal written by it must replay.
-VERSION_1 = "0535e50279ffecb1c82fc0384f7083b076eb36721433f0c72bb81dc1f4c66402"
+VERSION_1 = "0903d8b8b75ccee60ce8e2fd32bd64639fe52b02e7b8f258536288dcb35f3699"
 
 
 def at(seconds: float) -> datetime:
@@ -113,6 +113,21 @@ def end(status: str, step: int | None, *stop: int, reason: Reason | None = None)
                 Dispatch(0),
             ],
         ),
+        # quiet hours: asked again when they end, never the next step instead
+        (
+            [ours(), answered(0, "later"), TimerFired(1), answered(0, "accepted")],
+            [
+                Dispatch(0),
+                StartTimer(1, "later-0", 2),
+                Dispatch(0),
+                StartTimer(2, "wait-0", 10),
+            ],
+        ),
+        # the belt's acceptance is no success
+        (
+            [ours(), answered(0, "accepted"), told(0, "sent"), told(0, "delivered")],
+            [Dispatch(0), StartTimer(1, "wait-0", 10), end("delivered", 0)],
+        ),
         # refused because it expired
         (
             [ours(), answered(0, "refused", 100)],
@@ -148,6 +163,15 @@ def test_a_wait_from_sent_runs_till_expiry_and_from_the_moment_it_was_sent() -> 
     ]
     early = moves(plan, ours(), sent, answered(0, "accepted", 5))
     assert early == [Dispatch(0), StartTimer(1, "wait-0", 10)]
+
+
+def test_what_a_carrier_never_tells_is_not_waited_for() -> None:
+    sent = told(0, "sent", 3)
+    mute = Dispatched(0, DispatchResult(answer="accepted", at=at(1), reports="sent"))
+    assert moves(EMAIL_SMS, ours(), mute, sent)[-1] == end("sent", 0)
+    assert moves(EMAIL_SMS, ours(), sent, mute)[-1] == end("sent", 0)
+    later = moves(EMAIL_SMS, ours(), mute, TimerFired(1), answered(1, "accepted", 20), sent)
+    assert later[-1] == end("sent", 0, 1)
 
 
 def test_a_step_without_a_wait_waits_till_the_message_expires() -> None:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from hermes.core.attempt import Attempt
+import pytest
+
+from hermes.core.attempt import Attempt, AttemptAction
 from hermes.core.clock import ERASED, EXPIRED, NO_RECEIPT, OUTCOME_UNKNOWN
 from hermes.core.event import Source, event_id
 from hermes.core.outcome import MessageRow, Rules
+from hermes.core.plan import Plan, Step
 from hermes.core.state import AttemptState
 from hermes.core.sweep import StreamWatch, Sweep, SweptMessage, lost_job
 from tests.unit.core.rows import EXPIRES, NAME, NOW, attempt, swept
@@ -16,6 +19,7 @@ SWEEPER = Source(host="h1", actor="sweeper")
 RULES = Rules(now=NOW)
 LATE = Rules(now=EXPIRES + timedelta(seconds=31))
 LEASED = NOW + timedelta(seconds=30)
+TWO_STEPS = Plan((Step("sms"), Step("sms")))
 Q, U, S = AttemptState.QUEUED, AttemptState.UNCERTAIN, AttemptState.SENT
 
 
@@ -90,11 +94,27 @@ def test_resends_are_counted_by_step() -> None:
     made, _, after = sweep(swept(), *rows)
     assert len(after) == 4
     assert [(e.kind, e.reason) for e in made.events] == [("unknown", OUTCOME_UNKNOWN)]
-    other_step = [attempt(step=1, n=n, **marks) for n in range(3)]
-    made, _, after = sweep(
-        swept(), *other_step, attempt(next_at=NOW, next_action="resolve_uncertain", **marks)
-    )
+    other_step = [attempt(step=0, n=n, **marks) for n in range(3)]
+    due = attempt(step=1, next_at=NOW, next_action="resolve_uncertain", **marks)
+    made, _, after = sweep(swept(plan=TWO_STEPS), *other_step, due)
     assert len(after) == 5
+
+
+@pytest.mark.parametrize(
+    ("state", "action", "kind"),
+    [
+        (Q, "retry", "cancelled"),
+        (Q, "republish", "cancelled"),
+        (U, "resolve_uncertain", "unknown"),
+    ],
+)
+def test_a_step_the_cascade_has_left_is_not_sent_again(
+    state: AttemptState, action: AttemptAction, kind: str
+) -> None:
+    left = attempt(state=state, segment_states=(state,), next_at=NOW, next_action=action)
+    made, _, after = sweep(swept(plan=TWO_STEPS), left, attempt(step=1))
+    assert [event.kind for event in made.events] == [kind]
+    assert (made.jobs, len(after)) == ([], 2)
 
 
 def test_two_due_attempts_of_one_message_do_not_mint_the_same_number() -> None:
