@@ -16,18 +16,22 @@ from aiohttp import web
 from prometheus_client import CollectorRegistry
 from thespian.actors import ActorAddress
 
+from actors.cascade_engine import CascadeOperator, Engine, open_engine
+from actors.cascade_steps import LedgerEndings
 from actors.commands import Describe, Description
 from actors.dead_letter_desk import DeadLetterDesk
 from actors.stage_actor import ANSWER_WITHIN, StageActor
 from actors.stores import open_ledger
 from actors.tree_view import is_well, leaves, walk
 from hermes.actor_messages import TreePath
+from hermes.adapters.cascade_ledger_postgres import PostgresCascadeLedger
 from hermes.adapters.inbound_store_postgres import PostgresInboundStore
 from hermes.adapters.message_counts_postgres import count_messages
 from hermes.adapters.mo_store_postgres import PostgresMoStore
 from hermes.adapters.override_store_postgres import PostgresOverrideStore
 from hermes.admin.address import url_of
 from hermes.admin.carriers import add_carrier_routes
+from hermes.admin.cascades import add_cascade_routes
 from hermes.admin.inbound import add_inbound_routes
 from hermes.admin.server import admin_app, listen_tcp, listen_unix, metrics_app
 from hermes.core.errors import StoreUnavailable
@@ -45,6 +49,7 @@ class AdminActor(StageActor):
         self.aggregate = Aggregate()
         self.waiting: dict[TreePath, asyncio.Future[Any]] = {}
         self.runners: list[web.AppRunner] = []
+        self.engine: Engine | None = None
         self.desk: DeadLetterDesk | None = None
         self.walking: asyncio.Task[dict[str, Any]] | None = None
 
@@ -59,6 +64,10 @@ class AdminActor(StageActor):
         app = admin_app(self, self.desk)
         known = {carrier.id for carrier in self.args["carriers"]}
         add_carrier_routes(app, PostgresOverrideStore(self.pool), known)
+        if self.wiring.has_cascades:
+            ledger = PostgresCascadeLedger(self.pool, self.wiring.postgres_dsn)
+            self.engine = open_engine(self.wiring, LedgerEndings(ledger))
+        add_cascade_routes(app, CascadeOperator(self.engine) if self.engine else None)
         add_inbound_routes(app, PostgresMoStore(self.pool), PostgresInboundStore(self.pool))
         self.runners.append(await listen_unix(app, self.wiring.admin_socket))
         host = self.wiring.settings.admin.host
@@ -68,6 +77,8 @@ class AdminActor(StageActor):
         """Close them."""
         for runner in self.runners:
             await runner.cleanup()
+        if self.engine is not None:
+            await self.engine.close()
         if self.desk is not None:
             await self.desk.close()
         with contextlib.suppress(OSError):

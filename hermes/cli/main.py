@@ -9,7 +9,19 @@ from typing import Annotated
 
 import typer
 
-from hermes.cli import carrier, dead, inbound, place, run, send, sim, simulate, smpp, status
+from hermes.cli import (
+    carrier,
+    cascade,
+    dead,
+    inbound,
+    place,
+    run,
+    send,
+    sim,
+    simulate,
+    smpp,
+    status,
+)
 from hermes.cli.exit_code import CommandExit, exit_codes
 
 ALWAYS = (CommandExit.OK, CommandExit.USAGE)
@@ -64,6 +76,12 @@ add_group(
     carrier.COMMANDS,
     ASKS,
     epilog=False,
+)
+add_group(
+    "cascade",
+    "Look at the engine behind plans of several steps, and at what it parked.",
+    cascade.COMMANDS,
+    ASKS,
 )
 add_group(
     "dead",
