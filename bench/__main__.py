@@ -17,6 +17,7 @@ from bench.progress import Progress
 from bench.report import Report, Row, save
 from bench.row_accept import accept_batches, accept_only
 from bench.row_binds import CASES, through_binds
+from bench.row_cascades import cascades, cascades_lazy, cascades_paced
 from bench.row_end_to_end import end_to_end
 from bench.row_preloaded import preloaded
 from bench.row_receipts import receipts_beside_submits
@@ -33,6 +34,9 @@ ROWS: Mapping[str, tuple[str, Callable[[Options], Row]]] = {
     "5": ("accept only", accept_only),
     "5b": ("accept only, batches of 100", accept_batches),
     "6": ("submits and receipts together", receipts_beside_submits),
+    "7": ("two-step cascades", cascades),
+    "7l": ("two-step cascades, lazy start", cascades_lazy),
+    "7p": ("two-step cascades, 100/s", cascades_paced),
     "engines": ("link engines alone", engines),
 }
 FAILURES = (DidNotStart, Stalled, ProcessGone, OSError, ValueError, psycopg.Error, TimeoutError)

@@ -138,10 +138,15 @@ class SimulatedCarrier:
             read = (decoder.decode(line) for line in lines if line.endswith(b"\n"))
             return [s for s in read if s.event == "submit" and s.message_id is not None]
 
-    def faults(self, count: int) -> list[str]:
-        """Compare the log with the `count` messages that were accepted over HTTP."""
+    def faults(self, count: int, digits: Sequence[str] = ("0",)) -> list[str]:
+        """Compare the log with the `count` messages that were accepted over HTTP.
+
+        `digits` are the last ones of the numbers each message goes to.
+        """
         seen = Counter(submit.destination for submit in self.accepted())
-        wanted = {destination_of(number) for number in range(count)}
+        wanted = {
+            destination_of(number)[:-1] + digit for number in range(count) for digit in digits
+        }
         lost = len(wanted - seen.keys())
         twice = sum(times - 1 for times in seen.values())
         found = {"never submitted": lost, "submitted twice": twice}

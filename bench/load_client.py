@@ -13,7 +13,7 @@ import asyncio
 import os
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import cast
 
 import msgspec
@@ -51,8 +51,8 @@ class LoadResult(msgspec.Struct, frozen=True, kw_only=True):
 class Load:
     """The shared state of all connections."""
 
-    def __init__(self, head: bytes, count: int, batch: int, rate: float = 0.0) -> None:
-        self.head, self.batch, self.rate = head, batch, rate
+    def __init__(self, head: bytes, count: int, batch: int, rate: float, body: Body) -> None:
+        self.head, self.batch, self.rate, self.body = head, batch, rate, body
         self.idle: list[Connection] = []
         self.numbers: Iterator[int] = iter(range(count // batch))
         self.left = count // batch
@@ -108,7 +108,7 @@ class Connection(asyncio.Protocol):
         """Post the next message, if one is left."""
         number = next(self.load.numbers, None)
         if number is not None:
-            self.request = self.load.head + request_body(number, self.load.batch)
+            self.request = self.load.head + request_body(number, self.load.batch, self.load.body)
             self.post()
 
     def post(self) -> None:
@@ -159,11 +159,24 @@ def body_of(number: int) -> bytes:
     return b'{"to":"+%d0","text":"%b"}' % (FIRST_NUMBER + number, TEXT.encode())
 
 
-def request_body(number: int, batch: int) -> bytes:
+def cascade_of(number: int) -> bytes:
+    """Give a cascade whose first step comes back undelivered, and whose second is delivered."""
+    return b'{"text":"%b","cascade":[{"channel":"sms","to":"+%d3","wait":60},%b]}' % (
+        TEXT.encode(),
+        FIRST_NUMBER + number,
+        b'{"channel":"sms","to":"+%d0"}' % (FIRST_NUMBER + number),
+    )
+
+
+Body = Callable[[int], bytes]
+BODIES: Mapping[str, Body] = {"message": body_of, "cascade": cascade_of}
+
+
+def request_body(number: int, batch: int, body: Body = body_of) -> bytes:
     """Give the body of the `number`-th request: one message, or a batch of them."""
     if batch == 1:
-        return body_of(number)
-    messages = (body_of(number * batch + index) for index in range(batch))
+        return body(number)
+    messages = (body(number * batch + index) for index in range(batch))
     return b'{"messages":[%b]}' % b",".join(messages)
 
 
@@ -189,9 +202,9 @@ def retry_after(head: bytes) -> float:
     return float(words[0]) if words and words[0].isdigit() else 1.0
 
 
-def head_of(host: str, port: int, key: str, batch: int) -> bytes:
+def head_of(host: str, port: int, key: str, batch: int, body: Body) -> bytes:
     """Give the head all requests share."""
-    path, length = "/v1/messages", len(request_body(0, batch))
+    path, length = "/v1/messages", len(request_body(0, batch, body))
     if batch > 1:
         path += "/batch"
     return (
@@ -201,11 +214,13 @@ def head_of(host: str, port: int, key: str, batch: int) -> bytes:
 
 
 async def run(
-    host: str, port: int, count: int, connections: int, batch: int, rate: float
+    place: tuple[str, int], count: int, connections: int, batch: int, rate: float, body: Body
 ) -> LoadResult:
     """Post `count` messages over `connections` connections, `batch` in each request."""
     loop = asyncio.get_running_loop()
-    load = Load(head_of(host, port, os.environ[KEY_VARIABLE], batch), count, batch, rate)
+    host, port = place
+    head = head_of(host, port, os.environ[KEY_VARIABLE], batch, body)
+    load = Load(head, count, batch, rate, body)
     opened = [
         (await loop.create_connection(lambda: Connection(load), host, port))[1]
         for _ in range(connections)
@@ -244,8 +259,10 @@ def main() -> None:
     parser.add_argument("--connections", type=int, default=40)
     parser.add_argument("--batch", type=int, default=1)
     parser.add_argument("--rate", type=float, default=0.0)
+    parser.add_argument("--body", choices=[*BODIES], default="message")
     a = parser.parse_args()
-    result = uvloop.run(run(a.host, a.port, a.count, a.connections, a.batch, a.rate))
+    place, body = (a.host, a.port), BODIES[a.body]
+    result = uvloop.run(run(place, a.count, a.connections, a.batch, a.rate, body))
     sys.stdout.buffer.write(msgspec.json.encode(result))
 
 

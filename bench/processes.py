@@ -26,6 +26,7 @@ LEAVES: Mapping[str, str] = {
     "postgres": POSTGRES,
     "restate": "Restate",
     "admin": SUPERVISORS,
+    "cascade": "cascade endpoint",
 }
 """Leaf ids of the tree, without their number, that are shown under another name."""
 
@@ -39,6 +40,7 @@ ORDER = (
     "bind",
     "receipt stage",
     "recorder",
+    "cascade endpoint",
     "outcome",
     "webhook",
     "sweeper",

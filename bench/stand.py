@@ -48,6 +48,7 @@ class Options:
     progress: Progress
     batch: int = 1
     rate: float = 0.0
+    body: str = "message"
 
 
 @dataclass(frozen=True)
@@ -162,7 +163,7 @@ class Stand:
                 raise Stalled(f"{now} {what}, and no more for {STALLED_AFTER:g} s")
             pause(LOOK_EVERY)
 
-    def faults(self, load: LoadResult, state: str) -> list[str]:
+    def faults(self, load: LoadResult, state: str, body: str = "message") -> list[str]:
         """Say what makes the figures void: failed requests, losses, duplicates, restarts, errors.
 
         Stops the carrier, because its log must be whole.
@@ -170,7 +171,8 @@ class Stand:
         found = [f"{number} requests: {what}" for what, number in load.failed.items()]
         self.carrier.stop()
         if state != "accepted":
-            found += self.carrier.faults(load.accepted)
+            steps = ("3", "0") if body == "cascade" else ("0",)
+            found += self.carrier.faults(load.accepted, steps)
             others = {s: n for s, n in self.ledger.by_state().items() if s != state}
             found += [f"{number} messages ended {what}" for what, number in others.items()]
         found += [f"{path} was restarted" for path in restarted(self.daemon.tree())]
@@ -184,7 +186,7 @@ class Load:
         port = str(daemon.wiring["http_port"])
         words = ["--port", port, "--count", str(options.count)]
         words += ["--connections", str(options.connections), "--batch", str(options.batch)]
-        words += ["--rate", str(options.rate)]
+        words += ["--rate", str(options.rate), "--body", options.body]
         self.process = subprocess.Popen(
             [sys.executable, "-m", "bench.load_client", *words],
             stdout=subprocess.PIPE,
@@ -214,9 +216,11 @@ class Load:
 
 
 @contextmanager
-def stand_of(plan: CarrierPlan, progress: Progress) -> Iterator[Stand]:
+def stand_of(
+    plan: CarrierPlan, progress: Progress, settings: Mapping[str, str] | None = None
+) -> Iterator[Stand]:
     """Start a daemon whose carrier is not there yet. Raises DidNotStart, psycopg.Error."""
-    with running_daemon(SETTINGS, start=False) as daemon:
+    with running_daemon({**SETTINGS, **(settings or {})}, start=False) as daemon:
         carrier = SimulatedCarrier(plan, daemon.data.parent)
         daemon.config = carrier.write_config()
         progress.say("starting the daemon")

@@ -12,7 +12,7 @@ from tests.chaos.row import Keep, Report, Row, new_report, save, table
 from tests.chaos.stand import Options, Stand, options_of, running_stand
 
 HERE = Path(__file__).parent
-ORDER = ("kills", "host", "belt", "memory", "disk", "clock", "links", "soak")
+ORDER = ("kills", "host", "belt", "memory", "disk", "clock", "links", "cascades", "soak")
 REPORT = pytest.StashKey[Report]()
 
 

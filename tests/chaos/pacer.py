@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Any
 
 import aiohttp
 
@@ -23,19 +25,25 @@ class Accepted:
     at: float
 
 
+def plain(number: str) -> dict[str, Any]:
+    """Give the request of a one-step message."""
+    return {"to": number, "text": TEXT, "class": "otp"}
+
+
 @dataclass
 class Pacer:
     """Posts `rate` messages a second to numbers of their own, from `first` on.
 
     What is due waits for one of the workers, so that an outage costs a queue and no storm; a
     refused or unanswered post is made again under the same Idempotency-Key. `conflicts` are
-    answers that no client may get for an honest repeat.
+    answers that no client may get for an honest repeat. `body_of` makes the request of a number.
     """
 
     url: str
     key: str
     rate: float
     first: int
+    body_of: Callable[[str], dict[str, Any]] = plain
     accepted: dict[str, Accepted] = field(default_factory=dict)
     conflicts: list[str] = field(default_factory=list)
     due: int = 0
@@ -87,7 +95,7 @@ class Pacer:
         try:
             async with session.post(
                 f"{self.url}/v1/messages",
-                json={"to": number, "text": TEXT, "class": "otp"},
+                json=self.body_of(number),
                 headers={"Idempotency-Key": f"chaos-{number}"},
             ) as answer:
                 body = await answer.json()
