@@ -27,6 +27,8 @@ POINTS: Final = (
     "before_deliver_resp",
     "after_outcome",
 )
+CASCADE_POINTS: Final = ("after_start", "after_place", "after_dispatch", "after_tell")
+"""Those only a plan of several steps passes."""
 
 _folder: Path | None = None
 _passed: dict[str, int] = {}
@@ -41,7 +43,7 @@ def arm(run_dir: str) -> None:
     _folder.mkdir(exist_ok=True)
     point, _, count = os.environ.get("HERMES_CRASH_AT", "").partition(":")
     done = _folder / f"{point}.done"
-    if point in POINTS and not done.exists():
+    if point in (*POINTS, *CASCADE_POINTS) and not done.exists():
         (_folder / point).write_text(count or "1")
 
 
