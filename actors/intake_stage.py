@@ -26,11 +26,13 @@ from hermes import crash
 from hermes.adapters.attempt_store_postgres import PostgresAttemptStore
 from hermes.adapters.cascade_ledger_postgres import PostgresCascadeLedger
 from hermes.core.carrier import Carrier
+from hermes.core.cost import over_budget
 from hermes.core.errors import HermesBug, StoreUnavailable, Unreadable
-from hermes.core.event import Source
+from hermes.core.event import EventKind, Source
 from hermes.core.ids import attempt_id, encode_message_id
 from hermes.core.job import encode_job, job_of, subject_of
 from hermes.core.message import Message, decode_message
+from hermes.core.plan import Plan
 from hermes.core.units import PRIORITIES, Reason
 from hermes.core.witness import Witness
 from hermes.ports.attempt_store import JobPlace, Offer, Parking, Taken
@@ -51,6 +53,7 @@ GATHER = 0.003
 RETRY_EVERY = 0.5
 FULL_WAIT = 2.0
 RECORD_EVERY = 0.1
+EXPIRED = Reason("expired", "the validity ended before it was taken in")
 
 
 class IntakeStage(StageActor):
@@ -140,6 +143,13 @@ class IntakeStage(StageActor):
         if unread:
             await self.dead.bury(unread)
         offers = [self.offer(message) for _, message in messages.values()]
+        for offer in offers:
+            delivery, message = messages[offer.message]
+            why = over_budget(message.plan.max_cost, (), offer.price, offer.segments)
+            if message.plan.is_direct and why:
+                await self.tell_end(message, "failed", Reason("max_cost", why))
+                done.append(delivery.reply)
+        offers = [offer for offer in offers if messages[offer.message][0].reply not in done]
         results = await self.store.take_in(offers) if offers else []
         crash.at("after_intake", len(offers))
         go: list[tuple[Delivery, Message, Taken]] = []
@@ -149,16 +159,15 @@ class IntakeStage(StageActor):
             if result.status in ("taken", "again") and result.attempt and result.carrier:
                 go.append((delivery, message, result))
                 continue
-            if result.status in ("taken", "again"):
+            if result.status in ("taken", "again") and not message.plan.is_direct:
                 cascades.append(message)
             if result.status == "expired":
-                await self.tell_expired(message)
+                await self.tell_end(message, "expired", EXPIRED)
             elif result.status == "absent":
                 self.log.warning("intake.absent", message_id=encode_message_id(message.id))
             done.append(delivery.reply)
         done += await self.publish(go)
-        if self.is_lazy:
-            cascades += [message for _, message, _ in go if not message.plan.is_direct]
+        cascades += [message for _, message, _ in go if not message.plan.is_direct]
         if cascades:
             await self.start_cascades(cascades)
         await self.belt.ack_many(done)
@@ -168,7 +177,7 @@ class IntakeStage(StageActor):
 
         With a lazy start its first step goes out as that of any other message.
         """
-        if not (message.plan.is_direct or self.is_lazy):
+        if not (message.plan.is_direct or self.is_lazy_for(message.plan)):
             return Offer(message=message.id, carrier=None, segments=message.segments)
         step = message.plan.steps[0]
         route = self.routes.choose(step.to or message.to, step.route, step.channel)
@@ -191,7 +200,7 @@ class IntakeStage(StageActor):
         if self.engine is None:
             return False
         after: timedelta | None = None
-        if self.is_lazy:
+        if self.is_lazy_for(message.plan):
             wait_s = message.plan.steps[0].wait_s
             life = message.expires_at - utc_now()
             after = life if wait_s is None else min(life, timedelta(seconds=wait_s))
@@ -203,6 +212,14 @@ class IntakeStage(StageActor):
             self.log.warning("cascade.not_started", reason=str(error))
             return False
         return True
+
+    def is_lazy_for(self, plan: Plan) -> bool:
+        """Say whether a plan's first step may go out before its engine knows of it.
+
+        Not where the step's wait begins when it was sent, or a bound on the cost has to be kept.
+        """
+        is_plain = plan.steps[0].wait_from == "dispatch" and plan.max_cost is None
+        return self.is_lazy and is_plain
 
     async def publish(self, go: Sequence[tuple[Delivery, Message, Taken]]) -> list[str]:
         """Put jobs on the belt and note where they lie; give what may be acknowledged."""
@@ -273,11 +290,10 @@ class IntakeStage(StageActor):
             self.created[ack.stream] = await self.admin.stream_created(ack.stream)
         return self.created[ack.stream]
 
-    async def tell_expired(self, message: Message) -> None:
-        """Tell that a message expired before anybody took it in."""
+    async def tell_end(self, message: Message, kind: EventKind, reason: Reason) -> None:
+        """Tell how a message ended that never became a job."""
         attempt = attempt_id(encode_message_id(message.id), 0, 0)
-        reason = Reason("expired", "the validity ended before it was taken in")
-        await self.sink.store([self.witness.tell(attempt, "expired", utc_now(), reason=reason)])
+        await self.sink.store([self.witness.tell(attempt, kind, utc_now(), reason=reason)])
 
     def describe(self) -> dict[str, Any]:
         """Say what was taken in."""
