@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 from actors.cascade_engine import Engine, open_engine
 from actors.cascade_steps import LedgerEndings
@@ -128,28 +128,15 @@ class IntakeStage(StageActor):
 
     async def take(self, batch: list[Delivery]) -> None:
         """Take in one batch; what is not acknowledged is delivered again."""
-        messages: dict[Any, tuple[Delivery, Message]] = {}
-        done: list[str] = []
-        unread: list[tuple[Delivery, Unreadable]] = []
-        for delivery in batch:
-            try:
-                message = decode_message(delivery.data)
-            except Unreadable as error:
-                unread.append((delivery, error))
-                continue
-            if message.id in messages:
-                done.append(delivery.reply)
-            messages.setdefault(message.id, (delivery, message))
-        if unread:
-            await self.dead.bury(unread)
-        offers = [self.offer(message) for _, message in messages.values()]
-        for offer in offers:
-            delivery, message = messages[offer.message]
-            why = over_budget(message.plan.max_cost, (), offer.price, offer.segments)
-            if message.plan.is_direct and why:
+        messages, done = await self.read(batch)
+        offers = []
+        for delivery, message in messages.values():
+            offer = self.offer(message)
+            if why := over_budget(message.plan.max_cost, (), offer.price, offer.segments):
                 await self.tell_end(message, "failed", Reason("max_cost", why))
                 done.append(delivery.reply)
-        offers = [offer for offer in offers if messages[offer.message][0].reply not in done]
+            else:
+                offers.append(offer)
         results = await self.store.take_in(offers) if offers else []
         crash.at("after_intake", len(offers))
         go: list[tuple[Delivery, Message, Taken]] = []
@@ -171,6 +158,26 @@ class IntakeStage(StageActor):
         if cascades:
             await self.start_cascades(cascades)
         await self.belt.ack_many(done)
+
+    async def read(
+        self, batch: Sequence[Delivery]
+    ) -> tuple[dict[UUID, tuple[Delivery, Message]], list[str]]:
+        """Read messages, each once; give also what may be acknowledged already."""
+        messages: dict[UUID, tuple[Delivery, Message]] = {}
+        done: list[str] = []
+        unread: list[tuple[Delivery, Unreadable]] = []
+        for delivery in batch:
+            try:
+                message = decode_message(delivery.data)
+            except Unreadable as error:
+                unread.append((delivery, error))
+                continue
+            if message.id in messages:
+                done.append(delivery.reply)
+            messages.setdefault(message.id, (delivery, message))
+        if unread:
+            await self.dead.bury(unread)
+        return messages, done
 
     def offer(self, message: Message) -> Offer:
         """Choose the carrier; a plan of more steps goes to the cascade engine.
