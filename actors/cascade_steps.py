@@ -220,8 +220,11 @@ class LedgerSteps:
 
 
 def ours(cascade: OpenCascade) -> TakenOver:
-    """Give what an engine needs to begin, or to go on after a step that was begun without it."""
-    begun = cascade.current + 1
+    """Give what an engine needs to begin, or to go on after a step that was begun without it.
+
+    What it dispatched itself has a token: when it asks again it begins where it began.
+    """
+    begun = max((a.step + 1 for a in cascade.attempts if a.token is None), default=0)
     earlier = (outcome_of(cascade, step) for step in range(begun))
     return TakenOver(
         at=cascade.now,
