@@ -56,6 +56,8 @@ def of_tree(node: Mapping[str, Any]) -> Iterator[tuple[str, int]]:
 def sample(pids: Mapping[str, int], clients_port: int) -> Sample:
     """Read every process now; PostgreSQL with its backends. What is gone is left out.
 
+    Of PostgreSQL's files the backend with the most counts: how many backends there are is bounded
+    by the pools, and each keeps open what it has met of the ledger's tables.
     Connections of clients to `clients_port` are not counted: how many they hold is their affair.
     """
     theirs = connections_to(clients_port)
@@ -63,7 +65,7 @@ def sample(pids: Mapping[str, int], clients_port: int) -> Sample:
     if POSTGRES in pids:
         backends = [size_of(pid, theirs) for pid in children_of(pids[POSTGRES])]
         parts = [size for size in (sizes[POSTGRES], *backends) if size is not None]
-        sizes[POSTGRES] = Size(sum(p.memory_mb for p in parts), sum(p.files for p in parts))
+        sizes[POSTGRES] = Size(sum(p.memory_mb for p in parts), max(p.files for p in parts))
     return {name: size for name, size in sizes.items() if size is not None}
 
 
