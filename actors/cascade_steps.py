@@ -87,7 +87,8 @@ class LedgerSteps:
         self.attempts = PostgresAttemptStore(pool, Source(wiring.host, NAME), timing(wiring))
         self.admin: JetStreamAdmin = admin_of(belt, wiring)
         receiptless = frozenset(c.id for c in carriers if c.receipts == "none")
-        self.lanes = Lanes(RouteTable(carriers), receiptless)
+        quiet = wiring.settings.quiet.hours
+        self.lanes = Lanes(RouteTable(carriers), receiptless, quiet)
         self.places: list[JobPlace] = []
         self.created: dict[str, datetime] = {}
         self.last_seq: dict[str, int] = {}

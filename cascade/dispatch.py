@@ -14,6 +14,9 @@ from hermes.core.cost import over_budget
 from hermes.core.errors import Unreadable
 from hermes.core.ids import attempt_id, encode_message_id
 from hermes.core.job import Job, job_of
+from hermes.core.message import Message
+from hermes.core.plan import Step
+from hermes.core.quiet import QuietHours, quiet_until, zones_of
 from hermes.core.state import FINAL_MESSAGE, AttemptState
 from hermes.core.units import Reason, Success
 from hermes.ports.cascade_ledger import OpenCascade, Placement
@@ -30,10 +33,13 @@ SUPPRESSED = Reason("suppressed", "the recipient is on the tenant's suppression 
 
 @dataclass(frozen=True, slots=True)
 class Lanes:
-    """Where jobs may go: routes, and the carriers that tell of nothing after the submit."""
+    """Where jobs may go, and when: routes, carriers that tell of nothing after the submit, and
+    the hours in which marketing rests.
+    """
 
     routes: RouteTable
     receiptless: frozenset[str] = field(default_factory=frozenset)
+    quiet: QuietHours | None = None
 
     def reports(self, carrier: str) -> Success:
         """Give the most a carrier ever tells."""
@@ -49,7 +55,7 @@ class Go:
 
 
 def decide(cascade: OpenCascade | None, step: int, token: str, lanes: Lanes) -> Go | DispatchResult:
-    """Decide about a step. Suppression and quiet hours are asked separately."""
+    """Decide about a step. Suppression is asked separately."""
     if cascade is None:
         return DispatchResult(answer="refused", at=NEVER, reason=ABSENT)
     if cascade.state in FINAL_MESSAGE:
@@ -82,6 +88,10 @@ def decide(cascade: OpenCascade | None, step: int, token: str, lanes: Lanes) -> 
         why := over_budget(message.plan.max_cost, cascade.attempts, price, segments)
     ):
         return refused(cascade, Reason("max_cost", why))
+    if until := quiet_end(cascade, message, spec, lanes.quiet):
+        wait_s = (until - cascade.now).total_seconds()
+        reason = Reason("quiet_hours", f"the recipient's quiet hours end at {until:%H:%M} UTC")
+        return DispatchResult(answer="later", at=cascade.now, retry_after_s=wait_s, reason=reason)
     token = within(token, lanes.reports(carrier))
     name = attempt_id(encode_message_id(cascade.id), step, 0)
     job = job_of(message, name, carrier, cascade.now, step)
@@ -96,6 +106,17 @@ def decide(cascade: OpenCascade | None, step: int, token: str, lanes: Lanes) -> 
         ),
         structs.replace(job, token=token, price=price, segments=segments),
     )
+
+
+def quiet_end(
+    cascade: OpenCascade, message: Message, step: Step, quiet: QuietHours | None
+) -> datetime | None:
+    """Give when a step may go if it must not go now."""
+    if quiet is None or message.traffic != "marketing":
+        return None
+    zone = message.plan.timezone
+    zones = (zone,) if zone else zones_of(step.to or message.to) or zones_of(message.to)
+    return quiet_until(cascade.now, quiet, zones)
 
 
 def is_under_way(attempt: Attempt) -> bool:

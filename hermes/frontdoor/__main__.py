@@ -9,6 +9,7 @@ import logging
 import os
 import signal
 import socket
+from collections.abc import Sequence
 from pathlib import Path
 
 import structlog
@@ -23,13 +24,18 @@ from hermes.adapters.message_store_postgres import PostgresMessageStore
 from hermes.adapters.postgres import PostgresPool
 from hermes.adapters.redis_memory import RedisMemory
 from hermes.adapters.stream_jetstream import JetStream
+from hermes.core.carrier import Carrier
 from hermes.core.event import Source
 from hermes.frontdoor import auth
 from hermes.frontdoor.cancellation import Canceller
 from hermes.frontdoor.intake_publisher import IntakePublisher
 from hermes.frontdoor.keyring import Keyring
+from hermes.frontdoor.plan_request import PlanRules
 from hermes.frontdoor.server import FrontDoor, utc_now
+from hermes.frontdoor.validation import Rules
 from hermes.metrics import Metrics, Pusher
+from hermes.routing.table import RouteTable
+from hermes.settings.carriers import carriers_of
 from hermes.settings.wiring import Wiring, read
 
 PUSH_EVERY = 1.0
@@ -74,7 +80,8 @@ async def serve(wiring: Wiring, index: int) -> None:
     attempts = PostgresAttemptStore(pool, source, None)
     canceller = Canceller(attempts, RedisClaims(memory), belt, source, utc_now)
     publisher = IntakePublisher(belt, metrics)
-    door = FrontDoor(wiring.settings, store, keyring, publisher, metrics, canceller)
+    rules = rules_of(wiring, carriers_of(wiring))
+    door = FrontDoor(rules, store, keyring, publisher, metrics, canceller)
     runner = web.AppRunner(
         door.app(),
         access_log=None,
@@ -96,6 +103,26 @@ async def serve(wiring: Wiring, index: int) -> None:
     await belt.close()
     await memory.close()
     await pool.close()
+
+
+def rules_of(wiring: Wiring, carriers: Sequence[Carrier]) -> Rules:
+    """Give what requests are held to on this host."""
+    settings = wiring.settings
+    plans = PlanRules(
+        routes=RouteTable(carriers),
+        has_engine=wiring.has_cascades,
+        default_wait_s=settings.cascade.default_wait,
+        defaults=settings.cascade.default,
+        channels={t.id: frozenset(t.channels) for t in settings.tenant if t.channels is not None},
+    )
+    return Rules(
+        max_body=settings.http.max_body,
+        expires_after_s=settings.message.expires_after,
+        max_segments=settings.message.max_segments,
+        plans=plans,
+        quiet=settings.quiet.hours,
+        receiptless=frozenset(c.id for c in carriers if c.receipts == "none"),
+    )
 
 
 def shared_listener(wiring: Wiring) -> socket.socket:

@@ -22,7 +22,7 @@ from hermes.frontdoor.gather import Gather
 from hermes.frontdoor.intake_publisher import IntakePublisher
 from hermes.frontdoor.keyring import Keyring
 from hermes.frontdoor.problem import Problem
-from hermes.frontdoor.validation import message_of, read_body
+from hermes.frontdoor.validation import Rules, message_of, read_body
 from hermes.frontdoor.view import accepted_body, message_body
 from hermes.metrics import Metrics
 from hermes.ports.message_store import (
@@ -34,7 +34,6 @@ from hermes.ports.message_store import (
     Replayed,
     Submission,
 )
-from hermes.settings.tree import Settings
 
 RETRY_AFTER = "2"
 IDEMPOTENCY_KEY = "Idempotency-Key"
@@ -47,23 +46,22 @@ class FrontDoor:
 
     def __init__(
         self,
-        settings: Settings,
+        rules: Rules,
         store: MessageStore,
         keyring: Keyring,
         publisher: IntakePublisher,
         metrics: Metrics,
         canceller: Canceller,
     ) -> None:
-        self.settings, self.store, self.keyring = settings, store, keyring
+        self.rules, self.store, self.keyring = rules, store, keyring
         self.publisher, self.metrics, self.canceller = publisher, metrics, canceller
         self.commits: Gather[Submission, CommitResult] = Gather(self.commit)
-        self.limits = (settings.message.expires_after, settings.message.max_segments)
         self.log = structlog.get_logger()
 
     def app(self) -> web.Application:
         """Make the application."""
         app = web.Application(
-            middlewares=[self.answer_problems], client_max_size=self.settings.http.max_body
+            middlewares=[self.answer_problems], client_max_size=self.rules.max_body
         )
         app.router.add_post("/v1/messages", self.post_message)
         app.router.add_post("/v1/messages/batch", self.post_batch)
@@ -78,8 +76,8 @@ class FrontDoor:
     async def post_message(self, request: web.Request) -> web.Response:
         """Accept one message: authenticate, validate, commit, answer 202."""
         key = await self.keyring.authenticate(request.headers.get("Authorization"))
-        body = await read_body(request, self.settings.http.max_body)
-        message = message_of(schema.parse(body), key.tenant, uuid7(), utc_now(), self.limits)
+        body = await read_body(request, self.rules.max_body)
+        message = message_of(schema.parse(body), key.tenant, uuid7(), utc_now(), self.rules)
         name = idempotency_key(request)
         result = await self.commits.submit(
             Submission(
@@ -104,7 +102,8 @@ class FrontDoor:
     async def replay(self, message: Message, first: UUID) -> web.Response:
         """Answer as the first time: with the times of the message that was made then."""
         view = await self.store.find(message.tenant, first)
-        times = {} if view is None else {n: getattr(view, n) for n in ("accepted_at", "expires_at")}
+        names = ("accepted_at", "send_at", "expires_at")
+        times = {} if view is None else {name: getattr(view, name) for name in names}
         answer = accepted(msgspec.structs.replace(message, id=first, **times))
         answer.headers["Idempotent-Replay"] = "true"
         return answer
@@ -112,10 +111,10 @@ class FrontDoor:
     async def post_batch(self, request: web.Request) -> web.Response:
         """Accept many messages in one transaction; one that is refused refuses only itself."""
         key = await self.keyring.authenticate(request.headers.get("Authorization"))
-        items = batch.parse(await read_body(request, self.settings.http.max_body))
+        items = batch.parse(await read_body(request, self.rules.max_body))
         name, now = idempotency_key(request), utc_now()
         read = batch.read_items(
-            items, lambda one: message_of(one, key.tenant, uuid7(), now, self.limits)
+            items, lambda one: message_of(one, key.tenant, uuid7(), now, self.rules)
         )
         submissions = [
             Submission(
@@ -148,7 +147,7 @@ class FrontDoor:
             [
                 item.message
                 for item, result in zip(items, results, strict=True)
-                if isinstance(result, Committed)
+                if isinstance(result, Committed) and item.message.send_at is None
             ]
         )
         return results
@@ -160,7 +159,7 @@ class FrontDoor:
         view = await self.store.find(key.tenant, message_id)
         if view is None:
             raise Problem("not-found", "this tenant has no such message", field="id")
-        return as_json(message_body(view))
+        return as_json(message_body(view, self.rules.receiptless))
 
     async def delete_message(self, request: web.Request) -> web.Response:
         """Cancel a message of the caller's own tenant: 200, or 409 when it is too late."""

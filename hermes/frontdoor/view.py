@@ -8,24 +8,29 @@ from typing import Any
 from hermes.core.attempt import Attempt
 from hermes.core.ids import encode_message_id
 from hermes.core.message import Message
+from hermes.core.plan import ONE_SMS
+from hermes.frontdoor.cascade_view import WaitsFor, step_states, waits_for
 from hermes.ports.message_store import EventView, MessageView
 
 
 def accepted_body(message: Message) -> dict[str, Any]:
     """Give the body of a 202."""
     name = encode_message_id(message.id)
+    later = {} if message.send_at is None else {"send_at": moment(message.send_at)}
     return {
         "id": name,
         "state": "accepted",
         "segments": message.segments,
         "accepted_at": moment(message.accepted_at),
+        **later,
         "expires_at": moment(message.expires_at),
         "links": {"self": f"/v1/messages/{name}"},
     }
 
 
-def message_body(view: MessageView) -> dict[str, Any]:
-    """Give the body of `GET /v1/messages/{id}`."""
+def message_body(view: MessageView, receiptless: frozenset[str]) -> dict[str, Any]:
+    """Give the body of `GET /v1/messages/{id}`; `receiptless` carriers never tell of delivery."""
+    found = waits_for(view)
     return {
         "id": encode_message_id(view.id),
         "state": view.state,
@@ -37,13 +42,41 @@ def message_body(view: MessageView) -> dict[str, Any]:
         "reference": view.reference,
         "possible_duplicate": view.possible_duplicate,
         "accepted_at": moment(view.accepted_at),
+        "send_at": moment(view.send_at),
         "expires_at": moment(view.expires_at),
         "done_at": moment(view.done_at),
-        "waits_for": None
-        if view.next_action is None
-        else {"action": view.next_action, "until": moment(view.next_at)},
+        "waits_for": None if found is None else waits_body(found),
+        **cascade_body(view, receiptless),
         "attempts": [attempt_body(attempt) for attempt in view.attempts],
         "events": [event_body(event) for event in view.events],
+    }
+
+
+def waits_body(found: WaitsFor) -> dict[str, Any]:
+    """Give what a message waits for."""
+    step = {} if found.step is None else {"step": found.step}
+    return {"action": found.action, **step, "until": moment(found.until)}
+
+
+def cascade_body(view: MessageView, receiptless: frozenset[str]) -> dict[str, Any]:
+    """Give the steps of a plan of several, or of one that is no SMS; nothing for plain ones."""
+    if view.plan is None or view.plan == ONE_SMS:
+        return {}
+    steps = zip(view.plan.steps, step_states(view, receiptless), strict=True)
+    return {
+        "cascade": [
+            {
+                "step": index,
+                "channel": step.channel,
+                "to": step.to or view.to,
+                "wait": step.wait_s,
+                "wait_from": step.wait_from,
+                "success": step.success,
+                "on_full": step.on_full,
+                "state": state,
+            }
+            for index, (step, state) in enumerate(steps)
+        ]
     }
 
 

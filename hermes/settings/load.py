@@ -14,6 +14,7 @@ import msgspec
 from hermes.core.errors import ConfigError
 from hermes.settings.check import Fault, check
 from hermes.settings.check_carriers import check_carriers
+from hermes.settings.check_cascade import check_cascade
 from hermes.settings.tree import Settings
 
 PREFIX = "HERMES_"
@@ -39,6 +40,7 @@ def load(folder: Path | None = None, environ: Mapping[str, str] | None = None) -
     settings = check(Settings, data, "", faults)
     if settings is not None:
         check_carriers(settings.carrier, faults)
+        check_cascade(settings, faults)
     if faults or settings is None:
         raise BadSettings(faults)
     if settings.host.id is None:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from datetime import time
 from typing import Annotated, Literal
 
 import msgspec
 from msgspec import Meta
 
 from hermes.core.carrier import Carrier
+from hermes.core.quiet import QuietHours
+from hermes.core.units import TrafficClass
 
 Seconds = Annotated[float, Meta(gt=0)]
 Count = Annotated[int, Meta(ge=1)]
 Port = Annotated[int, Meta(ge=0, le=65535)]
+CLOCK = r"^([01][0-9]|2[0-3]):[0-5][0-9]$"
 Name = Annotated[str, Meta(pattern=r"^[a-z0-9-]{1,32}$")]
 
 
@@ -108,6 +112,43 @@ class Message(Section, frozen=True):
     max_segments: Annotated[int, Meta(ge=1, le=255)] = 10
 
 
+class CascadeDefault(Section, frozen=True):
+    """The steps of a message that names none, by tenant and class; `*` and None mean any."""
+
+    steps: str
+    tenant: str = "*"
+    traffic: TrafficClass | None = msgspec.field(default=None, name="class")
+
+
+class Cascade(Section, frozen=True):
+    """Plans of several steps: what a request may leave out."""
+
+    default_wait: Annotated[float, Meta(ge=1, le=604_800)] = 300.0
+    default: tuple[CascadeDefault, ...] = ()
+
+
+class Quiet(Section, frozen=True):
+    """Marketing rests in these hours of the recipient's day; `begin` and `end` are HH:MM."""
+
+    enabled: bool = False
+    begin: Annotated[str, Meta(pattern=CLOCK)] = "21:00"
+    end: Annotated[str, Meta(pattern=CLOCK)] = "08:00"
+
+    @property
+    def hours(self) -> QuietHours | None:
+        """The hours, None where there are none."""
+        if not self.enabled:
+            return None
+        return QuietHours(time.fromisoformat(self.begin), time.fromisoformat(self.end))
+
+
+class Tenant(Section, frozen=True):
+    """What one tenant may do; `channels` None means all there are."""
+
+    id: Name
+    channels: tuple[str, ...] | None = None
+
+
 class Clock(Section, frozen=True):
     """The ledger clock: how long each open question may stay open."""
 
@@ -194,6 +235,9 @@ class Settings(Section, frozen=True):
     supervision: Supervision = Supervision()
     simulator: Simulator = Simulator()
     receipts: Receipts = Receipts()
+    cascade: Cascade = Cascade()
+    quiet: Quiet = Quiet()
+    tenant: tuple[Tenant, ...] = ()
     carrier: tuple[Carrier, ...] = ()
 
     @property

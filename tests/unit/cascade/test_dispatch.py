@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from dataclasses import replace as replace_lanes
+from datetime import time, timedelta
+from zoneinfo import ZoneInfo
 
 import pytest
 from msgspec.structs import replace
@@ -14,6 +16,7 @@ from hermes.core.attempt import Attempt
 from hermes.core.carrier import Carrier, Price
 from hermes.core.cost import over_budget
 from hermes.core.plan import Content, Plan, Step
+from hermes.core.quiet import QuietHours
 from hermes.core.state import AttemptState
 from hermes.core.units import Money
 from hermes.ports.cascade_ledger import OpenCascade
@@ -114,6 +117,17 @@ def test_what_is_on_the_belt_already_is_accepted_as_of_then(known: Attempt) -> N
     then = NOW - timedelta(seconds=9)
     found = answer(cascade(replace(known, queued_at=then)))
     assert found == DispatchResult(answer="accepted", at=then)
+
+
+def test_marketing_goes_when_the_recipients_night_is_over() -> None:
+    quiet = replace(with_plan(Step("sms")), traffic="marketing", now=NOW)
+    wall = NOW.astimezone(ZoneInfo("Europe/Berlin")).time().replace(second=0, microsecond=0)
+    lanes = replace_lanes(LANES, quiet=QuietHours(wall, time((wall.hour + 2) % 24, wall.minute)))
+    later = decide(quiet, 0, TOKEN, lanes)
+    assert isinstance(later, DispatchResult)
+    assert later.answer == "later"
+    assert 7100 <= later.retry_after_s <= 7200
+    assert isinstance(decide(replace(quiet, traffic="otp"), 0, TOKEN, lanes), Go)
 
 
 def test_an_attempt_whose_place_is_not_known_goes_again_as_it_was() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from uuid import UUID
 
@@ -10,16 +11,17 @@ import pytest
 from hermes.frontdoor import auth
 from hermes.frontdoor.problem import Problem
 from hermes.frontdoor.schema import parse
-from hermes.frontdoor.validation import message_of
+from hermes.frontdoor.validation import Rules, message_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ID = UUID(int=1)
+RULES = Rules(max_body=100_000, expires_after_s=86_400.0, max_segments=10)
 
 
 def refusal(body: bytes) -> Problem:
     """Give the problem of a body."""
     with pytest.raises(Problem) as caught:
-        message_of(parse(body), "acme", ID, NOW, (86400.0, 10))
+        message_of(parse(body), "acme", ID, NOW, RULES)
     return caught.value
 
 
@@ -31,7 +33,7 @@ def refusal(body: bytes) -> Problem:
         (b"[]", "invalid", "body", "Expected `object`, got `array`"),
         (b'{"text": "hi"}', "invalid", "to", "required"),
         (b'{"to": "+4512345678", "text": "hi", "colour": 1}', "invalid", "colour", "unknown field"),
-        (b'{"to": 45, "text": "hi"}', "invalid", "to", "Expected `str`, got `int`"),
+        (b'{"to": 45, "text": "hi"}', "invalid", "to", "Expected `str | null`, got `int`"),
         (b'{"to": "4512345678", "text": "hi"}', "invalid", "to", "must be E.164"),
         (b'{"to": "+45 12345678", "text": "hi"}', "invalid", "to", "must be E.164"),
         (b'{"to": "+4512345678", "text": " "}', "invalid", "text", "must not be empty"),
@@ -79,7 +81,7 @@ def test_a_bad_body_is_refused_with_field_and_rule(
 
 def test_a_good_body_becomes_a_message() -> None:
     body = b'{"to": "+4512345678", "text": "hi", "from": "Acme", "class": "otp"}'
-    message = message_of(parse(body), "acme", ID, NOW, (60.0, 10))
+    message = message_of(parse(body), "acme", ID, NOW, replace(RULES, expires_after_s=60.0))
     assert (message.to, message.sender, message.traffic, message.segments) == (
         "+4512345678",
         "Acme",
