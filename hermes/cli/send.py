@@ -13,18 +13,36 @@ from hermes.admin.address import url_of
 from hermes.cli.client import call, exchange, said
 from hermes.cli.exit_code import CommandExit, leave
 from hermes.cli.place import find_wiring
+from hermes.core.cascade_text import parse_cascade
+from hermes.core.channel import CHANNELS
 
 FINAL = frozenset({"delivered", "undelivered", "failed", "expired", "cancelled", "unknown", "sent"})
 POLL = 0.05
 
 
 def send(  # noqa: PLR0913, PLR0917 - one parameter per option
-    to: Annotated[str, typer.Option(help="Recipient in E.164, such as +4512345678.")],
     text: Annotated[str, typer.Option(help="The text.")],
+    to: Annotated[
+        str | None, typer.Option(help="Phone number in E.164, such as +4512345678.")
+    ] = None,
+    email: Annotated[str | None, typer.Option(help="Mail address, for the channel email.")] = None,
+    push: Annotated[str | None, typer.Option(help="Token, for the channel push.")] = None,
+    cascade: Annotated[
+        str | None,
+        typer.Option(help="Channels with their waits, in order: email:10s,sms:30s."),
+    ] = None,
+    channel: Annotated[str | None, typer.Option(help="One channel: sms, email or push.")] = None,
+    subject: Annotated[str | None, typer.Option(help="Subject of a mail.")] = None,
+    html: Annotated[Path | None, typer.Option(help="File with the HTML of a mail.")] = None,
     sender: Annotated[str | None, typer.Option("--from", help="Sender id.")] = None,
     traffic: Annotated[
         str, typer.Option("--class", help="otp, transactional or marketing.")
     ] = "transactional",
+    send_at: Annotated[str | None, typer.Option(help="When to send, in RFC 3339.")] = None,
+    expires_at: Annotated[str | None, typer.Option(help="When to give up, in RFC 3339.")] = None,
+    max_cost: Annotated[
+        str | None, typer.Option(help="Most it may cost in all, such as 0.05EUR.")
+    ] = None,
     wait: Annotated[bool, typer.Option(help="Wait for the final state and print it.")] = False,
     timeout: Annotated[float, typer.Option(help="Seconds to wait at most.")] = 60.0,
     key: Annotated[
@@ -36,12 +54,26 @@ def send(  # noqa: PLR0913, PLR0917 - one parameter per option
     config: Annotated[Path | None, typer.Option(help="Folder with hermes.toml.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
-    """Send one SMS; --wait prints its final state (exit 0 only if delivered)."""
+    """Send one message by SMS, another channel or a cascade.
+
+    --wait prints its final state (exit 0 only if delivered).
+    """
+    addresses = {"e164": to, "email": email, "token": push}
+    body = {"text": text, "class": traffic} | present(
+        {
+            "from": sender,
+            "subject": subject,
+            "html": read_file(html),
+            "send_at": send_at,
+            "expires_at": expires_at,
+            "max_cost": cost_of(max_cost),
+        }
+    )
+    body |= plan_of(cascade, channel, addresses)
     if url is None or key is None:
         wiring = find_wiring(config)
         url = url or url_of(wiring.settings.http.host, wiring.http_port)
         key = key or read_demo_key(wiring.demo_key_file)
-    body = {"to": to, "text": text, "class": traffic} | ({"from": sender} if sender else {})
     status, answer = call(url, "POST", "/v1/messages", key, body)
     if status != 202:
         refused(status, answer, as_json=as_json)
@@ -53,14 +85,64 @@ def send(  # noqa: PLR0913, PLR0917 - one parameter per option
     raise typer.Exit(CommandExit.OK if answer["state"] == "delivered" else CommandExit.FAILED)
 
 
+def plan_of(
+    cascade: str | None, channel: str | None, addresses: dict[str, str | None]
+) -> dict[str, Any]:
+    """Give recipient and steps as the front door takes them; exits 2 for what cannot be."""
+    if cascade is None:
+        kind = CHANNELS[channel].address if channel in CHANNELS else "e164"
+        if channel is None and addresses["e164"] is None:
+            leave(CommandExit.USAGE, "--to is missing; for mail: --channel email --email ADDRESS")
+        return present({"channel": channel, "to": addresses[kind]})
+    if channel is not None:
+        leave(CommandExit.USAGE, "--channel and --cascade exclude each other")
+    try:
+        steps = parse_cascade(cascade)
+    except ValueError as error:
+        leave(CommandExit.USAGE, f"--cascade: {error}")
+    return present({"to": addresses["e164"]}) | {
+        "cascade": [
+            {"channel": name} | present({"to": addresses[CHANNELS[name].address], "wait": wait})
+            for name, wait in steps
+        ]
+    }
+
+
+def present(fields: dict[str, Any]) -> dict[str, Any]:
+    """Give the fields that are there."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def cost_of(text: str | None) -> dict[str, str] | None:
+    """Read an amount and its currency; the front door checks both."""
+    return None if text is None else {"amount": text[:-3].strip(), "currency": text[-3:].upper()}
+
+
+def read_file(path: Path | None) -> str | None:
+    """Read a file; exits 2 when it cannot be read."""
+    if path is None:
+        return None
+    try:
+        return path.read_text()
+    except (OSError, UnicodeDecodeError) as error:
+        leave(CommandExit.USAGE, f"{path}: {getattr(error, 'strerror', None) or error}")
+
+
 def wait_final(url: str, key: str, name: str, timeout: float, *, as_json: bool) -> dict[str, Any]:
-    """Look until the message is final; exits 3 when it is not in time, 1 when it cannot be seen."""
+    """Look until the message is final, saying what changes on stderr.
+
+    Exits 3 when it is not in time, 1 when it cannot be seen.
+    """
     deadline = time.monotonic() + timeout
+    known = ""
     while True:
         try:
             status, answer = exchange(url, "GET", f"/v1/messages/{name}", key)
         except OSError as error:  # a front door that is being restarted answers again soon
             status, answer = 0, {"state": f"{url} does not answer: {said(error)}"}
+        if status == 200 and (now := progress(answer)) != known:
+            known = now
+            typer.echo(now, err=True)
         if status == 200 and answer["state"] in FINAL:
             return answer
         if 400 <= status < 500:
@@ -70,6 +152,12 @@ def wait_final(url: str, key: str, name: str, timeout: float, *, as_json: bool) 
             show(answer, f"{name} {state} after {timeout:g} s", as_json=as_json)
             raise typer.Exit(CommandExit.TIMED_OUT)
         pause(POLL)
+
+
+def progress(view: dict[str, Any]) -> str:
+    """Give how the steps stand, in one line; nothing for a message of one."""
+    steps = view.get("cascade", ())
+    return ", ".join(f"{step['channel']} {step['state']}" for step in steps)
 
 
 def refused(status: int, answer: dict[str, Any], *, as_json: bool) -> NoReturn:
