@@ -10,7 +10,6 @@ from typing import Any
 import psycopg
 import pytest
 
-from hermes.core.ids import decode_message_id
 from hermes.testing.daemon_process import (
     SCALED,
     CarrierProcess,
@@ -19,7 +18,7 @@ from hermes.testing.daemon_process import (
     running_carrier,
     running_daemon,
 )
-from tests.system.test_cascade import DELIVERED, final, registered, send, sms, submits
+from tests.system.cascades import DELIVERED, final, registered, send, sms, submits
 
 pytestmark = [pytest.mark.daemon, pytest.mark.services]
 
@@ -103,4 +102,3 @@ async def test_poison_is_parked_resumed_and_failed(
 
         code, said = await asyncio.to_thread(hermes, daemon, "resume", names[1])
         assert (code, said) == (1, f"hermes: {names[1]} is not parked\n")
-        assert decode_message_id(names[0])
