@@ -139,6 +139,9 @@ class AdminActor(StageActor):
                 if n["path"].startswith("root/services/")
             ],
             "binds": binds,
+            "cascades": next(
+                (n.get("facts") for n in nodes if n["path"] == "root/main/stages/outcome"), None
+            ),
             "messages": await self.messages(),
         }
 

@@ -202,6 +202,7 @@ class OutcomeStage(StageActor):
         return {
             **self.counts,
             "parked": self.parked,
+            "healthy": self.parked == 0,
             "registered": self.is_registered,
             "reason": self.problem,
         }

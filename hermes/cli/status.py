@@ -45,12 +45,22 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
             escape(str(row.get("reason", ""))),
         )
     screen.print(table)
+    if answer.get("cascades"):
+        screen.print(cascades_line(answer["cascades"]))
     counts = answer["messages"]
     if counts is None:
         screen.print("messages of the last hour: [red]the ledger does not answer[/]")
         return
     words = "  ".join(f"{state} {count}" for state, count in sorted(counts.items()))
     screen.print(f"messages of the last hour: {words or 'none'}")
+
+
+def cascades_line(facts: dict[str, Any]) -> str:
+    """Give how the engine behind cascades is, in one line."""
+    engine = "up" if facts["registered"] and not facts["reason"] else "[red]away[/]"
+    parked = f"[red]{facts['parked']} parked[/], see `hermes cascade parked`"
+    reason = f" ({escape(facts['reason'])})" if facts["reason"] else ""
+    return f"cascade engine: {engine}{reason}{'  ' + parked if facts['parked'] else ''}"
 
 
 def tree(config: Config = None, as_json: AsJson = False) -> None:
