@@ -60,4 +60,6 @@ def zones_of(number: str) -> tuple[str, ...]:
         parsed = phonenumbers.parse(number)
     except phonenumbers.NumberParseException:
         return ()
-    return tuple(zone for zone in number_zones.time_zones_for_geographical_number(parsed) if zone != UNKNOWN)
+    return tuple(
+        zone for zone in number_zones.time_zones_for_geographical_number(parsed) if zone != UNKNOWN
+    )
