@@ -180,7 +180,7 @@ class Watch:
 
     def _look(self) -> None:
         while not self._stop.wait(0.2):
-            self.samples.append(sample(self.pids))
+            self.samples.append(sample(self.pids, 0))
 
 
 def grown_mb(before: list[Sample], during: list[Sample]) -> dict[str, float]:
