@@ -10,6 +10,7 @@ import msgspec
 import psycopg
 from rich.console import Console
 
+from bench.cascade_engine import cascade_engine
 from bench.engines import engines
 from bench.machine import commit, this_machine, utc_now, wait_until_quiet
 from bench.processes import ProcessGone
@@ -38,6 +39,7 @@ ROWS: Mapping[str, tuple[str, Callable[[Options], Row]]] = {
     "7l": ("two-step cascades, lazy start", cascades_lazy),
     "7p": ("two-step cascades, 100/s", cascades_paced),
     "engines": ("link engines alone", engines),
+    "cascade-engine": ("cascade engines alone", cascade_engine),
 }
 FAILURES = (DidNotStart, Stalled, ProcessGone, OSError, ValueError, psycopg.Error, TimeoutError)
 
@@ -103,7 +105,7 @@ def number_of(row: str) -> str:
 
 def parser() -> argparse.ArgumentParser:
     """Describe the options."""
-    rows = "\n".join(f"  {row_id:<7} {title}" for row_id, (title, _) in ROWS.items())
+    rows = "\n".join(f"  {row_id:<14} {title}" for row_id, (title, _) in ROWS.items())
     made = argparse.ArgumentParser(
         prog="bench",
         description="Measures a whole daemon on this machine and compares with what it must reach.",
@@ -114,7 +116,10 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument("--quick", action="store_true", help="a tenth of the messages")
     made.add_argument("--json", action="store_true", help="JSON on stdout instead of the table")
     made.add_argument(
-        "--count", type=int, metavar="N", help="messages in rows 1, 2, 5, 6, engines (10000)"
+        "--count",
+        type=int,
+        metavar="N",
+        help="messages in rows 1, 2, 5, 6, engines, cascade-engine (10000)",
     )
     made.add_argument(
         "--connections", type=int, metavar="N", default=40, help="HTTP connections (40)"

@@ -11,7 +11,7 @@ import msgspec
 
 from cascade.actions import Result
 from cascade.engine import Parked
-from cascade.engines.restate_client import keys_of, mid_of
+from cascade.engines.keys import keys_of, mid_of
 from cascade.engines.restate_http import RestateHttp
 from cascade.engines.restate_workflow import SERVICE
 from hermes.core.units import Reason

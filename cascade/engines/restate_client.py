@@ -9,6 +9,7 @@ from typing import Final, Literal
 import msgspec
 
 from cascade.engine import EngineStatus, Health, OutcomeFate, StartResult
+from cascade.engines.keys import LATER, keys_of
 from cascade.engines.restate_http import RestateHttp, segment
 from cascade.engines.restate_workflow import SERVICE, CascadeReply, CascadeRequest
 from cascade.events import Outcome
@@ -16,8 +17,6 @@ from cascade.token import handle_for, read_token
 from hermes.core.errors import HermesBug, StoreUnavailable, Unreadable
 from hermes.core.plan import Plan
 
-# a start that was asked for later has a key of its own, so that one at once need not wait for it
-LATER: Final = ".later"
 RUNNING: Final = 470  # Restate's own status for an output that is not there yet
 ENCODER: Final = msgspec.json.Encoder()
 
@@ -33,16 +32,6 @@ class LookedUp(msgspec.Struct, frozen=True):
     """The ingress' answer to a look-up."""
 
     invocationId: str  # noqa: N815 - Restate's name
-
-
-def keys_of(mid: str) -> tuple[str, str]:
-    """Give the workflow keys a message may have: started at once, started later."""
-    return mid, mid + LATER
-
-
-def mid_of(key: str) -> str:
-    """Give the message of a workflow key."""
-    return key.removesuffix(LATER)
 
 
 class RestateEngine:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import importlib
 import logging
 import os
 import signal
@@ -29,13 +28,13 @@ from granian.http import HTTP2Settings
 from granian.server.embed import Server
 
 from cascade.engines import restate_workflow
+from cascade.engines.process import find_steps, in_one_line
 from cascade.engines.restate_workflow import WorkflowSettings
 from cascade.steps import CascadeSteps
 from hermes import logs
 from hermes.core.errors import ConfigError
 
 Builder = Callable[[CascadeSteps, WorkflowSettings], restate.Workflow]
-OpenSteps = Callable[[str], AbstractAsyncContextManager[CascadeSteps]]
 App = Callable[[Any, Any, Any], Any]
 
 # the versions this endpoint serves, the newest last; one is removed when nothing of it waits
@@ -118,16 +117,6 @@ def mounted(
     return app
 
 
-def find_steps(name: str) -> OpenSteps:
-    """Find what opens the steps, named `module:function`. Raises ConfigError."""
-    module, _, function = name.partition(":")
-    try:
-        found: OpenSteps = getattr(importlib.import_module(module), function)
-    except (ImportError, AttributeError, ValueError, TypeError) as error:
-        raise ConfigError(f"--steps {name} names nothing: {error}") from error
-    return found
-
-
 async def run(
     place: Place,
     steps: AbstractAsyncContextManager[CascadeSteps],
@@ -137,17 +126,6 @@ async def run(
     """Open the steps and serve."""
     async with steps as opened:
         await serve(place, opened, settings, builders)
-
-
-def in_one_line(record: logging.LogRecord) -> bool:
-    """Say a handler's failure in one line: a store that is down fails many cascades at once."""
-    error = record.exc_info[1] if record.exc_info else None
-    if error is not None:
-        record.levelno, record.levelname = logging.WARNING, "WARNING"
-        why = str(error).partition("\n")[0]
-        record.msg, record.args = f"handler failed: {type(error).__name__}: {why}", ()
-        record.exc_info = None
-    return True
 
 
 def main(builders: Mapping[int, Builder] = BUILDERS) -> None:

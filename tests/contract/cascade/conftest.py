@@ -1,4 +1,4 @@
-"""A Restate server for the tests of this folder, and the engines their promises are kept by."""
+"""Servers for the tests of this folder, and the engines their promises are kept by."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from uuid import uuid4
 
 import pytest
 
+from tests.contract.cascade import temporal_rig
 from tests.contract.cascade.rig import IMPATIENT, Rig, Server, memory_rig, running_server
+from tests.contract.cascade.temporal_rig import TemporalServer, running_temporal
 
 
 @pytest.fixture(scope="session")
@@ -18,13 +20,28 @@ def server(public_dir: Callable[[], Path]) -> Iterator[Server]:
         yield running
 
 
-@pytest.fixture(params=["memory", pytest.param("restate", marks=pytest.mark.services)])
+@pytest.fixture(scope="session")
+def temporal(public_dir: Callable[[], Path]) -> Iterator[TemporalServer]:
+    """Temporal's test server and a worker shared by the tests of this folder; soon parks."""
+    with running_temporal(public_dir, temporal_rig.IMPATIENT) as running:
+        yield running
+
+
+ENGINES = [
+    "memory",
+    pytest.param("server", id="restate", marks=pytest.mark.services),
+    pytest.param("temporal", marks=pytest.mark.services),
+]
+
+
+@pytest.fixture(params=ENGINES)
 async def rig(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterator[Rig]:
     if request.param == "memory":
         async with memory_rig(tmp_path / "ledger.sqlite") as made:
             yield made
     else:
-        async with request.getfixturevalue("server").rig() as (connected, _):
+        running: Server | TemporalServer = request.getfixturevalue(request.param)
+        async with running.rig() as (connected, _):
             yield connected
 
 

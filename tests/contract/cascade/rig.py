@@ -39,6 +39,8 @@ IMPATIENT = WorkflowSettings(inactivity_s=0.0, retries=RETRIES)
 # does not park while an endpoint starts again; else as it is run
 PATIENT = WorkflowSettings(retries=Retries(initial_s=0.02, max_s=0.1, max_attempts=1000))
 SHORT, LONG = 0.3, 300.0
+HERD = 30
+BELT_FIRST = Plan((Step("email", wait_s=0.5), Step("sms", wait_s=LONG)))
 
 
 def plan(*waits: float | None, success: Success = "delivered") -> Plan:
@@ -78,6 +80,18 @@ async def settled(rig: Rig, mid: str) -> EngineStatus:
         assert monotonic() < deadline
         await asyncio.sleep(0.01)
     return status
+
+
+async def start_herd(rig: Rig, mid: str, what: Plan) -> list[str]:
+    """Start many at once."""
+    herd = [rig.ledger.message(f"{mid}-{number}") for number in range(HERD)]
+    await asyncio.gather(*(rig.engine.start(one, what) for one in herd))
+    return herd
+
+
+async def deliver(rig: Rig, one: str, step: int) -> None:
+    """Tell that a step was delivered once it is on the belt."""
+    await rig.engine.outcome(await rig.ledger.dispatched(one, step), told(step, "delivered"))
 
 
 @dataclass

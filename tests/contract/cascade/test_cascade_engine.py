@@ -1,4 +1,4 @@
-"""What a cascade engine promises, kept by memory and by a Restate server alike."""
+"""What a cascade engine promises, kept in memory, by Restate and by Temporal alike."""
 
 from __future__ import annotations
 

@@ -14,22 +14,22 @@ import aiohttp
 import pytest
 
 from cascade.actions import Result
-from hermes.core.plan import Plan, Step
 from tests.contract.cascade.rig import (
+    BELT_FIRST,
+    HERD,
     LONG,
     PATIENT,
-    Rig,
     Server,
+    deliver,
     parked_of,
     plan,
     running_server,
     settled,
+    start_herd,
     told,
 )
 
 pytestmark = pytest.mark.services
-HERD = 30
-BELT_FIRST = Plan((Step("email", wait_s=0.5), Step("sms", wait_s=LONG)))
 
 
 @pytest.fixture(scope="module")
@@ -37,18 +37,6 @@ def patient(public_dir: Callable[[], Path]) -> Iterator[Server]:
     """A server that does not park while an endpoint starts again."""
     with running_server(public_dir, PATIENT) as running:
         yield running
-
-
-async def start_herd(rig: Rig, mid: str, what: Plan) -> list[str]:
-    """Start many at once."""
-    herd = [rig.ledger.message(f"{mid}-{number}") for number in range(HERD)]
-    await asyncio.gather(*(rig.engine.start(one, what) for one in herd))
-    return herd
-
-
-async def deliver(rig: Rig, one: str, step: int) -> None:
-    """Tell that a step was delivered once it is on the belt."""
-    await rig.engine.outcome(await rig.ledger.dispatched(one, step), told(step, "delivered"))
 
 
 @pytest.mark.parametrize(

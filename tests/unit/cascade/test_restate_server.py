@@ -6,7 +6,8 @@ import socket
 
 import pytest
 
-from cascade.engines.restate_server import Place, check_free, find_steps
+from cascade.engines.process import find_steps
+from cascade.engines.restate_server import Place, check_free
 from hermes.core.errors import ConfigError
 
 
