@@ -16,7 +16,7 @@ from msgspec import structs
 from actors.publish_held import publish_again, with_error
 from actors.stores import admin_of, ensure_belt, open_belt, open_ledger, timing
 from cascade.actions import Result
-from cascade.dispatch import Go, Lanes, decide
+from cascade.dispatch import SUPPRESSED, Go, Lanes, decide, refused
 from cascade.events import DispatchResult, NotOurs, TakenOver
 from cascade.news import outcome_of
 from hermes import crash
@@ -25,6 +25,7 @@ from hermes.adapters.cascade_ledger_postgres import PostgresCascadeLedger
 from hermes.adapters.ensure_jetstream import JetStreamAdmin
 from hermes.adapters.postgres import PostgresPool
 from hermes.adapters.stream_jetstream import JetStream
+from hermes.adapters.suppression_postgres import PostgresSuppressionStore
 from hermes.core.carrier import Carrier
 from hermes.core.errors import StoreUnavailable
 from hermes.core.event import Source
@@ -43,6 +44,7 @@ from hermes.ports.stream import (
     StreamFull,
     StreamMissing,
 )
+from hermes.ports.suppression_store import Recipient
 from hermes.routing.table import RouteTable
 from hermes.settings import wiring as wirings
 from hermes.settings.carriers import carriers_of
@@ -84,6 +86,7 @@ class LedgerSteps:
         self.ledger: CascadeLedger = PostgresCascadeLedger(
             pool, wiring.postgres_dsn, timing(wiring)
         )
+        self.suppressions = PostgresSuppressionStore(pool)
         self.attempts = PostgresAttemptStore(pool, Source(wiring.host, NAME), timing(wiring))
         self.admin: JetStreamAdmin = admin_of(belt, wiring)
         receiptless = frozenset(c.id for c in carriers if c.receipts == "none")
@@ -136,8 +139,19 @@ class LedgerSteps:
                 going[key] = decided
             else:
                 answers[key] = decided
+        for key in await self.suppressed(going):
+            answers[key] = refused(found[key[0]], SUPPRESSED)
+            del going[key]
         answers |= await self.put(going, found)
         return [answers[one.message, one.step] for one in batch]
+
+    async def suppressed(self, going: dict[tuple[UUID, int], Go]) -> list[tuple[UUID, int]]:
+        """Give those whose recipient is on the tenant's suppression list."""
+        wanted = {
+            key: Recipient(go.job.tenant, go.job.channel, go.job.to) for key, go in going.items()
+        }
+        listed = await self.suppressions.suppressed(list(wanted.values()))
+        return [key for key, recipient in wanted.items() if recipient in listed]
 
     async def put(
         self, going: dict[tuple[UUID, int], Go], found: dict[UUID, OpenCascade]

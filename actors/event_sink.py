@@ -48,20 +48,27 @@ class EventSink:
             await self.store_envelope(tuple(events[start : start + MAX_ENVELOPE]))
 
     async def store_envelope(self, events: tuple[Event, ...]) -> None:
-        """Store one envelope under the id of what is in it."""
-        name = str(uuid5(NAMESPACE, "".join(event.id.hex for event in events)))
-        data = encode_envelope(events)
+        """Store one envelope, trying again for as long as it takes."""
         while True:
             try:
-                ack = await self.belt.publish(self.subject, data, name)
+                await self.put(events)
             except (StreamFull, StreamMissing, StoreUnavailable) as error:
                 self.refuse(error)
                 await asyncio.sleep(RETRY_EVERY)
             else:
-                self.is_refused = False
-                self.keep(name, data)
-                await self.look_back(ack)
                 return
+
+    async def put(self, events: tuple[Event, ...]) -> None:
+        """Store one envelope, at most 100 events, under the id of what is in it.
+
+        Raises StreamFull, StreamMissing, StoreUnavailable.
+        """
+        name = str(uuid5(NAMESPACE, "".join(event.id.hex for event in events)))
+        data = encode_envelope(events)
+        ack = await self.belt.publish(self.subject, data, name)
+        self.is_refused = False
+        self.keep(name, data)
+        await self.look_back(ack)
 
     def keep(self, name: str, data: bytes) -> None:
         """Keep an envelope for a minute."""

@@ -79,11 +79,14 @@ async def node_of(asker: Questioner, child: ChildStatus, said: Surveyed, path: T
 
 
 def is_well(node: Node) -> bool:
-    """Say whether this node and all below run, with healthy processes and bound binds."""
+    """Say whether all from here down run: processes healthy, binds bound, relays open."""
     facts = node.get("facts", {})
     is_up = node["state"] in {"up", DONE} and facts.get("healthy", True)
     is_bound = "bind" not in facts or facts.get("state") == "bound"
-    return bool(is_up and is_bound) and all(is_well(n) for n in node.get("children", []))
+    is_open = "relay" not in facts or facts.get("state") == "open"
+    return bool(is_up and is_bound and is_open) and all(
+        is_well(n) for n in node.get("children", [])
+    )
 
 
 def memory_mb(pid: int) -> float | None:

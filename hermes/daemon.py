@@ -35,6 +35,17 @@ KILL_MARGIN = 15.0
 BAD_START = 78
 SILENCE = 15.0
 LOOPBACK = "127.0.0.1"
+KEPT_PORTS = (
+    "actors",
+    "http",
+    "admin",
+    "simulator",
+    "simulator_control",
+    "cascade",
+    "mail_listener",
+    "mailsink",
+    "mailsink_control",
+)
 RESTATE_DIR = Path(__file__).resolve().parent.parent / ".hermes" / "restate"
 
 
@@ -68,6 +79,8 @@ def run(settings: Settings, say: Say) -> None:
     """
     if settings.is_simulated:
         say("carrier", 'carrier "sim" is a simulator; any [[carrier]] turns it off')
+    if settings.has_mail_sink:
+        say("carrier", 'carrier "mail" is a sink: its mails go nowhere, see hermes mail')
     # from here on any of them ends the preparation too, and what it has started
     old = {number: signal.signal(number, signal.default_int_handler) for number in stops()}
     try:
@@ -126,7 +139,7 @@ def options_of(settings: Settings) -> ServiceOptions:
         restate_bin=settings.restate.bin,
         restate_dir=RESTATE_DIR,
         nats=NatsLimits(sync_interval=settings.nats.sync_interval),
-        extra_ports=("actors", "http", "admin", "simulator", "simulator_control", "cascade"),
+        extra_ports=KEPT_PORTS,
         min_free_bytes=settings.host.min_free_mb * 2**20,
     )
 
@@ -151,6 +164,9 @@ def wire(settings: Settings, plan: ServicePlan) -> Wiring:
         simulator_port=settings.simulator.port or ports["simulator"],
         simulator_control_port=ports["simulator_control"],
         cascade_port=settings.restate.endpoint_port or ports["cascade"],
+        mail_listener_port=settings.mail.listener_port or ports["mail_listener"],
+        mailsink_port=ports["mailsink"],
+        mailsink_control_port=ports["mailsink_control"],
         restate_identity=plan.restate_identity,
     )
 
@@ -163,6 +179,8 @@ def check_places(settings: Settings) -> None:
     if settings.is_simulated:
         check_port("simulator.port", LOOPBACK, settings.simulator.port)
         check_log("simulator.log", settings.simulator.log)
+    if settings.mail.listener:
+        check_port("mail.listener_port", settings.mail.listener_host, settings.mail.listener_port)
     check_log("log.file", settings.log.file)
     check_socket("admin.socket", settings.admin.socket)
 

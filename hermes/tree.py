@@ -12,6 +12,7 @@ import msgspec
 
 from actors.admin_actor import AdminActor
 from actors.bind_consumer import BindConsumer
+from actors.bounce_listener import BounceListener
 from actors.carrier_stage import CarrierStage
 from actors.intake_stage import IntakeStage
 from actors.outcome_stage import OutcomeStage
@@ -20,6 +21,7 @@ from actors.port_core import PortTimes
 from actors.prepare_actor import PrepareActor
 from actors.receipt_stage import ReceiptStage
 from actors.recorder_consumer import RecorderConsumer
+from actors.relay_consumer import RelayConsumer
 from actors.sweeper_actor import SweeperActor
 from cascade.engine import Retries
 from cascade.engines.restate_workflow import WorkflowSettings
@@ -35,6 +37,8 @@ from supervisors.intensity import Intensity
 from supervisors.strategy import Strategy, SupervisorFlags
 from supervisors.supervisor_actor import Beat, StartActor, SupervisorActor
 
+SERVED = ("smpp", "smtp")
+"""The kinds of carrier that have actors of their own."""
 ORPHAN_ENDS_IN_S = 1.0
 """A front door that lost its daemon finishes requests only by waiting for stores that are gone."""
 
@@ -73,7 +77,7 @@ def main_of(wiring: Wiring) -> tuple[ChildSpec, ...]:
     mesh = tuple(
         supervisor(wiring, carrier.id, carrier_of(wiring, carrier), leaves(wiring))
         for carrier in carriers
-        if carrier.kind == "smpp"
+        if carrier.kind in SERVED
     )
     return (
         supervisor(wiring, "stages", stages, leaves(wiring)),
@@ -85,32 +89,37 @@ def main_of(wiring: Wiring) -> tuple[ChildSpec, ...]:
 
 
 def carrier_of(wiring: Wiring, carrier: Carrier) -> tuple[ChildSpec, ...]:
-    """Give a carrier's stage and the binds this host holds."""
+    """Give a carrier's stage and the binds this host holds, or the relay it uses."""
     binds = (
         leaf(wiring, f"bind-{bind.id}", BindConsumer, carrier=carrier, bind=bind)
         for bind in carrier.binds_on(wiring.host)
     )
-    return (leaf(wiring, "stage", CarrierStage, carrier=carrier), *binds)
+    relay = carrier.relay_on(wiring.host)
+    relays = (leaf(wiring, "relay", RelayConsumer, carrier=carrier, relay=relay),) if relay else ()
+    return (leaf(wiring, "stage", CarrierStage, carrier=carrier), *binds, *relays)
 
 
 def receipts_of(wiring: Wiring, carriers: tuple[Carrier, ...]) -> tuple[ChildSpec, ...]:
-    """Give the DLR processors; each consumes from every bind of this host."""
+    """Give the DLR processors, which consume from every bind of this host, and the bounces."""
     binds = tuple(
         ("root", "main", "mesh", carrier.id, f"bind-{bind.id}")
         for carrier in carriers
         for bind in carrier.binds_on(wiring.host)
     )
-    return tuple(
+    stages = tuple(
         leaf(
             wiring,
             f"receipt-{number}",
             ReceiptStage,
             partition=number,
-            carriers=carriers,
+            carriers=tuple(c for c in carriers if c.kind == "smpp"),
             binds=binds,
         )
         for number in range(wiring.settings.receipts.stages)
     )
+    if wiring.settings.mail.listener and any(c.kind == "smtp" for c in carriers):
+        return (*stages, leaf(wiring, "bounces", BounceListener, carriers=carriers))
+    return stages
 
 
 def front_doors(wiring: Wiring) -> tuple[ChildSpec, ...]:
@@ -163,7 +172,7 @@ def cascade_endpoint(wiring: Wiring) -> PortSpec:
 
 
 def services_of(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> tuple[ChildSpec, ...]:
-    """Give the embedded services, and the simulated carrier while there is no other."""
+    """Give the embedded services, and the simulated carriers while there are no others."""
     specs = [
         leaf(
             wiring,
@@ -179,6 +188,8 @@ def services_of(wiring: Wiring, services: tuple[ServiceSpec, ...]) -> tuple[Chil
     ]
     if wiring.settings.is_simulated:
         specs.append(leaf(wiring, "simulator", PortActor, spec=simulator(wiring)))
+    if wiring.settings.has_mail_sink:
+        specs.append(leaf(wiring, "mailsink", PortActor, spec=mailsink(wiring)))
     return tuple(specs)
 
 
@@ -203,6 +214,28 @@ def simulator(wiring: Wiring) -> PortSpec:
         is_awaited=False,
         log_path=str(Path(wiring.data_dir) / "log" / "simulator.log"),
         on_started=partial(record, wiring, "simulator"),
+    )
+
+
+def mailsink(wiring: Wiring) -> PortSpec:
+    """Give the process of the relay that delivers to nobody."""
+    mail = wiring.settings.mail
+    argv = [sys.executable, "-m", "hermes.mailsink"]
+    for option, value in (
+        ("port", wiring.mailsink_port),
+        ("control-port", wiring.mailsink_control_port),
+        ("confirm-after", mail.confirm_after),
+    ):
+        argv += [f"--{option}", str(value)]
+    if mail.listener:
+        argv += ["--reports", f"{mail.listener_host}:{wiring.mail_listener_port}"]
+    return PortSpec(
+        name="mailsink",
+        argv=tuple(argv),
+        ready=TcpOpen(f"127.0.0.1:{wiring.mailsink_port}"),
+        is_awaited=False,
+        log_path=str(Path(wiring.data_dir) / "log" / "mailsink.log"),
+        on_started=partial(record, wiring, "mailsink"),
     )
 
 

@@ -14,6 +14,7 @@ from hermes.cli import (
     cascade,
     dead,
     inbound,
+    mail,
     place,
     run,
     send,
@@ -87,6 +88,12 @@ add_group(
     "dead",
     "Look at what could not be understood, and bring it back or drop it.",
     dead.COMMANDS,
+    ASKS,
+)
+add_group(
+    "mail",
+    "Look at the mails of a sink, which delivers to nobody.",
+    mail.COMMANDS,
     ASKS,
 )
 add_group(

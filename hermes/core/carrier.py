@@ -78,6 +78,24 @@ class Bind(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     engine: Literal["aiosmpplib", "native"] = "aiosmpplib"
 
 
+class RelayAccount(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One account at one SMTP relay; `hosts` pins it to machines, empty means every one.
+
+    `security` is the way in: `starttls` and `tls` (from the first octet) insist on it, `plain`
+    goes without. `max_messages` go through one of `connections`, 0 for any number.
+    """
+
+    host: str
+    port: int = 587
+    security: Literal["starttls", "tls", "plain"] = "starttls"
+    user: str = ""
+    password: str = ""
+    connections: int = 4
+    max_messages: int = 100
+    hosts: tuple[str, ...] = ()
+    tls: Tls = Tls()
+
+
 class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """One account; a provider plugin account or an SMTP relay is a carrier of another kind.
 
@@ -110,6 +128,7 @@ class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
     status_map: dict[str, Literal["throttle", "retry", "permanent", "config"]] = {}
     price: tuple[Price, ...] = ()
     bind: tuple[Bind, ...] = ()
+    relay: RelayAccount | None = None
     prefixes: tuple[str, ...] = ("",)
     channels: tuple[str, ...] = ()
 
@@ -117,7 +136,14 @@ class Carrier(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=T
         """Give the binds this host holds."""
         return tuple(b for b in self.bind if not b.hosts or host in b.hosts)
 
+    def relay_on(self, host: str) -> RelayAccount | None:
+        """Give the relay account, None where this host does not use it."""
+        relay = self.relay
+        return relay if relay and (not relay.hosts or host in relay.hosts) else None
+
     @property
     def window(self) -> int:
-        """The sum of the windows of all binds."""
+        """The sum of the windows of all binds, or the connections of a relay."""
+        if self.relay is not None:
+            return self.relay.connections
         return sum(b.window for b in self.bind)

@@ -79,9 +79,10 @@ BEHAVIOURS: Final[Mapping[str, Behaviour]] = {
         Behaviour("reject", "refused for good: no such mailbox", at_recipient=_NOBODY),
         Behaviour(
             "defer",
-            "refused for now the first time, accepted from the second on",
+            "refused for now the first time, confirmed from the second on",
             at_recipient=Reply(451, ("4.7.1 greylisted, try again in 300 seconds",)),
             once=True,
+            report="delivered",
         ),
         Behaviour(
             "spam",

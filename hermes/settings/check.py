@@ -12,7 +12,7 @@ import msgspec
 from hermes.settings import secret
 
 T = typing.TypeVar("T", bound=msgspec.Struct)
-SECRETS = frozenset({"password", "pepper", "token"})
+SECRETS = frozenset({"password", "pepper", "token", "verp_secret"})
 CAUSE = re.compile(r" - at `.*`$")
 
 

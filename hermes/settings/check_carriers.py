@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from hermes.core.carrier import Bind, Carrier
 from hermes.core.ids import is_name
 from hermes.settings.check import Fault, dotted
+from hermes.settings.check_relay import relay_of, reply_map
 from hermes.smpp.status import overrides_of
 
 NAME_RULE = "must match [a-z0-9-]{1,32}"
@@ -27,6 +28,7 @@ def check_carriers(carriers: tuple[Carrier, ...], faults: list[Fault]) -> None:
             faults.append(Fault(dotted(key, "id"), f"{carrier.id!r} is used twice"))
         seen.add(carrier.id)
         faults += binds_of(carrier, key)
+        faults += relay_of(carrier, key)
         for name, rule in PROFILE.items():
             faults += [Fault(dotted(key, name), words) for words in rule(carrier)]
 
@@ -106,7 +108,10 @@ def sender_rules(carrier: Carrier) -> Iterator[str]:
 
 
 def status_map(carrier: Carrier) -> Iterator[str]:
-    """Statuses that are numbers, ranges or names."""
+    """Statuses that are numbers, ranges or names; of a relay, reply codes."""
+    if carrier.kind == "smtp":
+        yield from reply_map(carrier)
+        return
     for written, name in carrier.status_map.items():
         try:
             overrides_of({written: name})

@@ -12,9 +12,10 @@ from typing import Any
 import msgspec
 
 from hermes.core.errors import ConfigError
-from hermes.settings.check import Fault, check
+from hermes.settings.check import SECRETS, Fault, check
 from hermes.settings.check_carriers import check_carriers
 from hermes.settings.check_cascade import check_cascade
+from hermes.settings.check_relay import check_mail, check_sink
 from hermes.settings.tree import Settings
 
 PREFIX = "HERMES_"
@@ -41,6 +42,8 @@ def load(folder: Path | None = None, environ: Mapping[str, str] | None = None) -
     if settings is not None:
         check_carriers(settings.carrier, faults)
         check_cascade(settings, faults)
+        check_mail(settings.mail, faults)
+        check_sink(settings, faults)
     if faults or settings is None:
         raise BadSettings(faults)
     if settings.host.id is None:
@@ -82,7 +85,7 @@ def override(data: dict[str, Any], environ: Mapping[str, str], faults: list[Faul
         if not isinstance(table, dict):
             faults.append(Fault(variable, f"{section} cannot be set from the environment"))
             continue
-        table[key] = {"env": variable} if key == "pepper" else plain(text)
+        table[key] = {"env": variable} if key in SECRETS else plain(text)
 
 
 def plain(text: str) -> object:

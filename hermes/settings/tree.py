@@ -211,6 +211,23 @@ class Simulator(Section, frozen=True):
     log: str | None = None
 
 
+class Mail(Section, frozen=True):
+    """Outgoing mail and what comes back: `domain` of message ids and return paths.
+
+    `feedback` are addresses whose mail holds complaints; `sink` and `confirm_after` belong to the
+    relay that delivers to nobody.
+    """
+
+    domain: str | None = None
+    listener: bool = True
+    listener_host: str = "127.0.0.1"
+    listener_port: Port = 0
+    feedback: tuple[str, ...] = ()
+    verp_secret: str | None = None
+    sink: bool | None = None
+    confirm_after: Seconds = 1.0
+
+
 class Receipts(Section, frozen=True):
     """The DLR processors of a host."""
 
@@ -235,10 +252,18 @@ class Settings(Section, frozen=True):
     supervision: Supervision = Supervision()
     simulator: Simulator = Simulator()
     receipts: Receipts = Receipts()
+    mail: Mail = Mail()
     cascade: Cascade = Cascade()
     quiet: Quiet = Quiet()
     tenant: tuple[Tenant, ...] = ()
     carrier: tuple[Carrier, ...] = ()
+
+    @property
+    def has_mail_sink(self) -> bool:
+        """Say whether mail goes to a sink of this host: it comes with the simulated carrier."""
+        if self.mail.sink is not None:
+            return self.mail.sink
+        return self.is_simulated and not any(c.kind == "smtp" for c in self.carrier)
 
     @property
     def is_simulated(self) -> bool:

@@ -29,6 +29,9 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     simulator_port: int = 0
     simulator_control_port: int = 0
     cascade_port: int = 0
+    mail_listener_port: int = 0
+    mailsink_port: int = 0
+    mailsink_control_port: int = 0
     restate_identity: str | None = None
 
     @property
@@ -55,6 +58,16 @@ class Wiring(msgspec.Struct, frozen=True, kw_only=True):
     def pepper_file(self) -> Path:
         """The server's pepper for key hashes."""
         return Path(self.data_dir) / "pepper"
+
+    @property
+    def mail_domain(self) -> str:
+        """The domain of message ids and return paths, in small letters."""
+        return (self.settings.mail.domain or f"{self.host.strip('-') or 'host'}.invalid").lower()
+
+    @property
+    def verp_secret_file(self) -> Path:
+        """The secret that signs return paths."""
+        return Path(self.data_dir) / "verp-secret"
 
     @property
     def demo_key_file(self) -> Path:

@@ -211,7 +211,7 @@ def test_status_tells_people_and_programs_how_the_daemon_is(daemon: DaemonProces
     status = json.loads(daemon.run("status", "--json").stdout)
     assert status["healthy"]
     assert {s["name"]: s["state"] for s in status["services"]} == dict.fromkeys(
-        ("nats", "valkey", "postgres", "simulator"), "up"
+        ("nats", "valkey", "postgres", "simulator", "mailsink"), "up"
     )
     (bind,) = status["binds"]
     assert {"carrier", "bind", "state", "in_flight", "asked", "window"} <= bind.keys()

@@ -43,6 +43,7 @@ inet_interfaces = 127.0.0.1
 inet_protocols = ipv4
 mynetworks = 127.0.0.0/8
 smtpd_relay_restrictions = permit_mynetworks, reject
+smtpd_reject_unlisted_recipient = no
 transport_maps = texthash:{root}/etc/transport
 smtp_host_lookup = native
 maillog_file = {root}/log
@@ -93,12 +94,20 @@ def missing() -> str:
 
 @asynccontextmanager
 async def postfix(root: Path, everybody: int, bounces: int) -> AsyncIterator[int]:
-    """Run one that relays to the port `everybody`, reports to `bounces`; its own port."""
+    """Run one that relays to the port `everybody`, reports to `bounces`; its own port.
+
+    It is the last stop of mail to `mailbox.example`, where `gone` is nobody.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = int(free.getsockname()[1])
     _lay_out(root, port)
-    transport = f"bounce.acme.example smtp:[127.0.0.1]:{bounces}\n* smtp:[127.0.0.1]:{everybody}\n"
+    transport = f"""\
+bounce.acme.example smtp:[127.0.0.1]:{bounces}
+gone@mailbox.example error:5.1.1 User unknown in virtual mailbox table
+mailbox.example discard:
+* smtp:[127.0.0.1]:{everybody}
+"""
     (root / "etc" / "transport").write_text(transport)
     process = await asyncio.create_subprocess_exec(
         *(str(MASTER), "-c", str(root / "etc"), "-d"),

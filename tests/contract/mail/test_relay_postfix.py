@@ -87,9 +87,25 @@ async def test_postfix_takes_our_mail_and_what_it_reports_is_understood(stand: S
     # a world that knows DSN reports the delivery itself, else Postfix says that it passed it on
     success = "delivered" if stand.world.settings.dsn else "relayed"
     assert [stand.of(step)[0].state for step in (0, 2)] == [success, success]
-    kept = stand.world.mailbox.since(0, 10)
-    assert b".\r\nhello\r\n" in kept[0].content
-    assert kept[0].sender == VERP.return_path(f"{MESSAGE}.0.0")
+    (kept,) = stand.world.mailbox.since(0, 10, recipients[0])
+    assert b".\r\nhello\r\n" in kept.content
+    assert kept.sender == VERP.return_path(f"{MESSAGE}.0.0")
+
+
+async def test_postfix_tells_of_what_it_delivers_itself_and_of_who_it_does_not_know(
+    stand: Stand,
+) -> None:
+    for step, recipient in enumerate(("anna@mailbox.example", "gone@mailbox.example")):
+        assert (await stand.client.relay.submit(mail(step, recipient))).is_accepted
+        await until(lambda step=step: bool(stand.of(step)), WITHIN)  # type: ignore[misc]
+    delivered, failed = stand.of(0)[0], stand.of(1)[0]
+    assert delivered.is_signed
+    assert (delivered.kind, delivered.state, delivered.suppress) == ("dsn", "delivered", False)
+    assert failed.is_signed
+    assert (failed.state, failed.label, failed.suppress) == ("failed", "InvalidRecipient", True)
+    assert failed.reason is not None
+    assert failed.reason.code == "dsn_5.1.1"
+    assert "@" not in failed.reason.text
 
 
 async def test_many_mails_go_through_postfix_once_each(stand: Stand) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from hermes.core.carrier import Bind, Carrier
+from hermes.core.carrier import Bind, Carrier, RelayAccount
 from hermes.settings.load import load
 from hermes.settings.tree import Settings
 
@@ -44,4 +44,31 @@ def test_the_sample_carrier_shows_every_key() -> None:
     for part, kind in ((profile, Carrier), (bind, Bind)):
         shown = set(re.findall(r"(?m)^(?:# )?(\w+) = ", part))
         wanted = {field.name for field in msgspec.structs.fields(kind)}
-        assert shown == wanted - {"bind", "simulator"}
+        assert shown == wanted - {"bind", "relay", "simulator"}
+
+
+def test_the_sample_relay_loads_and_shows_every_key_of_its_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_PASSWORD", "a long password")
+    (tmp_path / "carriers").mkdir()
+    shutil.copy(CONFIG / "carriers/mail.toml.sample", tmp_path / "carriers/mail.toml")
+    (carrier,) = load(tmp_path, {}).carrier
+    relay = carrier.relay_on("any")
+    assert relay is not None
+    assert (relay.password, carrier.window) == ("a long password", relay.connections)
+    text = (CONFIG / "carriers/mail.toml.sample").read_text().split("[carrier.relay]")[1]
+    shown = re.findall(r"(?m)^(?:# )?(\w+) = ", text)
+    assert shown == [field.name for field in msgspec.structs.fields(RelayAccount)]
+
+
+def test_the_sample_relay_is_right_with_every_key_it_shows(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MAIL_PASSWORD", "a long password")
+    (tmp_path / "carriers").mkdir()
+    text = (CONFIG / "carriers/mail.toml.sample").read_text()
+    shown = re.sub(r"(?m)^# (\w+ = )", r"\1", text)
+    (tmp_path / "carriers/mail.toml").write_text(shown)
+    (carrier,) = load(tmp_path, {}).carrier
+    assert carrier.status_map["4.7.*"] == "retry"
