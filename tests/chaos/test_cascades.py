@@ -64,7 +64,7 @@ def cascade(number: str) -> dict[str, Any]:
 
 @dataclass
 class Found:
-    """What became of the cascades: `late_s` is how long after its wait a second step came."""
+    """What became of the cascades: `late_s` is how long after 202 and wait a second step came."""
 
     lost: list[str] = field(default_factory=list)
     twice: list[str] = field(default_factory=list)
@@ -76,7 +76,7 @@ class Found:
 def look(pacer: Pacer, seen: Seen) -> Found:
     """Judge every cascade by the carrier's log."""
     found = Found()
-    for number in pacer.accepted:
+    for number, accepted in pacer.accepted.items():
         first, second = (n.removeprefix("+") for n in steps_of(number))
         came, then = seen.submits.get(first, []), seen.submits.get(second, [])
         if not came or (first[-1] != "0" and not then):
@@ -86,11 +86,12 @@ def look(pacer: Pacer, seen: Seen) -> Found:
             found.twice.append(number)
         if not then:
             continue
-        after = then[0] - came[0]
+        # the wait counts from when the belt had the first step, which is after the 202
+        after = then[0] - accepted.at
         if first[-1] == "0":
             found.advanced += 1
         if first[-1] != "3":
-            if after < WAIT_S - 1.0:
+            if after < WAIT_S:
                 found.early.append(f"{number} after {after:.2f} s")
             else:
                 found.late_s.append(after - WAIT_S)
