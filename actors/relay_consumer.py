@@ -65,7 +65,7 @@ class RelayConsumer(StageActor):
         self.submits = self.make_submits()
         self.session = self.make_session()
         self.submits.on_change = self.ask
-        self.submits.on_wrong = self.session.leave
+        self.submits.judging.on_wrong = self.session.leave
         self.consumer = ConsumerShell(self, self.on_events, self.on_lost)
         for work in (
             self.session.hold_forever(),
@@ -226,7 +226,7 @@ class RelayConsumer(StageActor):
         before = 0
         while True:
             await asyncio.sleep(1.0)
-            now = self.submits.accepted_count
+            now = self.submits.judging.accepted_count
             self.rate += RATE_WEIGHT * (now - before - self.rate)
             before = now
             self.metrics.inflight.labels("email").set(self.submits.in_flight)
@@ -234,17 +234,18 @@ class RelayConsumer(StageActor):
 
     def describe(self) -> dict[str, Any]:
         """Say how the relay is."""
-        submits, consumer = self.submits, self.consumer
+        submits, consumer, session = self.submits, self.consumer, self.session
+        reason = session.reason or submits.out.sink.last_error or submits.judging.last_refusal
         asked = consumer.core.demand_of(self.tag) if consumer is not None and self.tag else 0
         return {
             "carrier": self.carrier.id,
             "relay": f"{self.account.host}:{self.account.port}",
-            "state": self.session.state,
+            "state": session.state,
             "in_flight": submits.in_flight,
             "held": submits.held_count,
             "asked": asked,
             "connections": self.account.connections,
             "rate": round(self.rate, 1),
-            "accepted": submits.accepted_count,
-            "reason": self.session.reason or submits.out.sink.last_error or submits.last_refusal,
+            "accepted": submits.judging.accepted_count,
+            "reason": reason,
         }

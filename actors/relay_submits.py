@@ -11,21 +11,16 @@ from actors.bind_claims import Claiming
 from actors.bind_job import HeldJob, Part
 from actors.bind_outcomes import RETRY_EVERY
 from actors.contract_rate import Unlimited
+from actors.relay_judge import Ending, Judge, lost, not_composed
 from actors.relay_outcomes import MailOutcomes, MailOutside, MailResult
 from hermes import crash
 from hermes.core.carrier import Carrier
-from hermes.core.claim import ACCEPTED, DEFERRED, REFUSED, UNCERTAIN
 from hermes.core.errors import StoreUnavailable, TenantError, Unreadable
-from hermes.core.event import EventKind
-from hermes.core.ids import split_attempt_id
 from hermes.core.job import decode_job
 from hermes.core.ready import ReadyQueue
-from hermes.core.units import Reason
 from hermes.core.witness import Witness
 from hermes.mail.job_mail import Composer
-from hermes.mail.outcome import fate_of
-from hermes.mail.patience import Patience, delay_after
-from hermes.mail.verdict import Classifier, ReplyClass, ReplyRule, reason_of
+from hermes.mail.verdict import Classifier
 from hermes.ports.link import NotSent
 from hermes.ports.relay import Relay, RelayResult
 from hermes.ports.stream import Delivery
@@ -50,7 +45,7 @@ class RelaySubmits:
         classifier: Classifier,
     ) -> None:
         self.carrier, self.witness, self.me, self.out = carrier, witness, me, outside
-        self.composer, self.classifier = composer, classifier
+        self.composer = composer
         self.claims = Claiming(carrier, witness, me, outside)
         self.contract = Unlimited()
         self.ready: ReadyQueue[Part] = ReadyQueue()
@@ -61,15 +56,11 @@ class RelaySubmits:
         self.unread: list[tuple[Delivery, Unreadable]] = []
         self.claiming = 0
         self.in_flight = 0
-        self.accepted_count = 0
         self.relay: Relay | None = None
         self.stopping = False
         self.wake = asyncio.Event()
         self.on_change: Callable[[], None] = lambda: None
-        self.on_wrong: Callable[[str], None] = lambda _reason: None
-        self.wrong = 0
-        self.last_refusal = ""
-        self.patience = Patience()
+        self.judging = Judge(classifier, composer)
 
     # What comes in
 
@@ -98,7 +89,7 @@ class RelaySubmits:
     def forget(self, attempt: str) -> None:
         """A job is done with."""
         self.held.pop(attempt, None)
-        self.patience.forget(attempt)
+        self.judging.patience.forget(attempt)
 
     @property
     def held_count(self) -> int:
@@ -194,7 +185,7 @@ class RelaySubmits:
             mail = self.composer.mail_of(part.held.job, self.out.clock())
         except (TenantError, ValueError) as error:
             part.held.out -= 1
-            self.end(part, REFUSED, "failed", Reason("cannot_compose", str(error)))
+            self.end(part, not_composed(error))
             return
         self.contract.spend()
         self.in_flight += 1
@@ -215,71 +206,36 @@ class RelaySubmits:
         elif isinstance(error, NotSent):
             self.ready.put_back([part])
         else:
-            self.end(part, UNCERTAIN, "uncertain", Reason("link_lost", str(error)))
+            self.end(part, lost(error))
         self.wake.set()
 
     def judge(self, part: Part, result: RelayResult) -> None:
         """Do what a reply asks for."""
-        verdict = self.classifier.judge(result.reply)
-        _, _, n = split_attempt_id(part.held.attempt)
-        fate = fate_of(result.reply, verdict, n)
         self.out.metrics.send_seconds.labels(self.carrier.id).observe(result.latency)
-        self.judge_account(verdict.rule, reason_of(result.reply))
-        match fate.kind:
-            case "sent":
-                self.accepted_count += 1
-                name = fate.queue_id or self.composer.message_id(part.held.attempt)
-                self.end(part, ACCEPTED + name, "sent", name=name)
-            case "again":
-                self.last_refusal = fate.reason.text
-                if self.relay is not None:
-                    self.relay.pause(fate.delay)
-                if self.patience.is_over(part.held.attempt, self.accepted_count):
-                    later = delay_after(n, fate.delay)
-                    self.end(part, DEFERRED, "deferred", fate.reason, delay=later)
-                else:
-                    self.ready.put_back([part])
-            case "deferred":
-                self.end(part, DEFERRED, "deferred", fate.reason, delay=fate.delay)
-            case "failed":
-                self.end(part, REFUSED, "failed", fate.reason)
+        again, ending = self.judging.judge(part.held.attempt, result.reply)
+        if again is not None and self.relay is not None:
+            self.relay.pause(again.pause)
+        if ending is not None:
+            self.end(part, ending)
+        else:
+            self.ready.put_back([part])
 
-    def judge_account(self, rule: ReplyRule, reason: Reason) -> None:
-        """Leave a relay whose replies show that the account is wrong, so many times in a row."""
-        if rule.reply_class is not ReplyClass.CONFIG:
-            self.wrong = 0
-            return
-        self.wrong += 1
-        self.last_refusal = reason.text
-        if self.wrong >= rule.stop_after:
-            self.wrong = 0
-            self.on_wrong(f"the relay answers {reason.code} to mails: {reason.text}")
-
-    def end(
-        self,
-        part: Part,
-        word: str,
-        kind: EventKind,
-        reason: Reason | None = None,
-        *,
-        name: str | None = None,
-        delay: float | None = None,
-    ) -> None:
+    def end(self, part: Part, ending: Ending) -> None:
         """A mail has its outcome: the next of its pair may go."""
         held, at = part.held, self.out.clock()
         held.answered += 1
         self.ready.free(part)
+        delay = ending.delay
         event = self.witness.tell(
             held.attempt,
-            kind,
+            ending.kind,
             at,
             segment=0,
-            reason=reason,
-            carrier_message_id=name,
+            reason=ending.reason,
+            carrier_message_id=ending.name,
             retry_at=None if delay is None else at + timedelta(seconds=delay),
         )
-        kept = "" if reason is None else f"{reason.code} {reason.text}"
-        self.outcomes.add(MailResult(held, word, kept, event))
+        self.outcomes.add(MailResult(held, ending.word, ending.note, event))
 
     # Hand back
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import signal
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,6 +13,7 @@ import psycopg
 import pytest
 
 from hermes.testing.daemon_process import DaemonProcess, running_daemon
+from tests.system.cascades import find
 from tests.system.front_door import final, post, view, wait_for
 
 pytestmark = pytest.mark.daemon
@@ -48,6 +51,11 @@ def suppression(daemon: DaemonProcess, address: str) -> tuple[Any, ...] | None:
         return connection.execute(select, (address,)).fetchone()
 
 
+def listener(daemon: DaemonProcess) -> dict[str, Any]:
+    """Give the listener as the tree shows it."""
+    return find(daemon.tree(), "root/main/receipts/bounces")
+
+
 def test_the_start_says_that_mail_goes_nowhere(daemon: DaemonProcess) -> None:
     assert 'carrier "mail" is a sink: its mails go nowhere, see hermes mail' in daemon.said()
 
@@ -79,6 +87,14 @@ def test_a_complaint_is_an_event_and_changes_no_state(daemon: DaemonProcess) -> 
     assert view(daemon, name)["state"] not in ("undelivered", "failed")
     row = wait_for(lambda: suppression(daemon, "complain+0.1@x.example"))
     assert row == ("demo", "email", "feedback_abuse")
+
+
+def test_what_comes_while_the_listener_is_dead_comes_again(daemon: DaemonProcess) -> None:
+    name = mailed(daemon, "confirm+0.5@z.example")
+    dead = listener(daemon)["pid"]
+    os.kill(dead, signal.SIGKILL)
+    assert final(daemon, name)["state"] == "delivered"
+    assert listener(daemon)["pid"] != dead
 
 
 def test_the_tree_shows_what_the_listener_took(daemon: DaemonProcess) -> None:

@@ -112,3 +112,18 @@ async def test_no_mail_is_lost_and_none_sent_twice_unsaid_when_the_relay_is_kill
         told = (to, view["state"], kinds(view))
         assert kept[to] >= 1 or "uncertain" in kinds(view), told
         assert kept[to] <= 1 or view["possible_duplicate"], told
+
+
+async def test_an_orderly_stop_lets_what_is_under_way_be_answered(daemon: DaemonProcess) -> None:
+    addresses = [f"slow+0.5.x{n}@stop.example.net" for n in range(40)]
+    async with client_of(daemon) as client:
+        names = [await one(client, to, success="sent") for to in addresses]
+        async with asyncio.timeout(20):
+            while (await facts(daemon)).get("in_flight", 0) == 0:
+                await asyncio.sleep(0.02)
+    await asyncio.to_thread(daemon.stop)
+    await asyncio.to_thread(daemon.start)
+    async with client_of(daemon) as client:
+        views = [await final(client, name) for name in names]
+    assert {view["state"] for view in views} == {"sent"}
+    assert not any("uncertain" in kinds(view) for view in views)
