@@ -124,9 +124,13 @@ class CarrierStage(StageActor):
         self.changed.set()
 
     def flush(self) -> None:
-        """Give what has come to the binds."""
+        """Give what has come to the binds; what came of a long poll after a pause goes back."""
         batch, self.arrived = self.arrived, []
         if not batch:
+            return
+        if self.intent is not None and self.intent.paused:
+            self.wanted += len(batch)
+            _ = self.spawn(self.nak([delivery.reply for delivery in batch]))
             return
         assert self.producer is not None
         self.producer.emit(batch)
