@@ -139,6 +139,11 @@ class AdminActor(StageActor):
                 if n["path"].startswith("root/services/")
             ],
             "binds": binds,
+            "relays": [
+                {"path": n["path"], **n.get("facts", {})}
+                for n in nodes
+                if "relay" in n.get("facts", {})
+            ],
             "cascades": next(
                 (n.get("facts") for n in nodes if n["path"] == "root/main/stages/outcome"), None
             ),

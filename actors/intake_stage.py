@@ -22,9 +22,11 @@ from actors.stores import (
     timing,
     utc_now,
 )
+from cascade.dispatch import SUPPRESSED
 from hermes import crash
 from hermes.adapters.attempt_store_postgres import PostgresAttemptStore
 from hermes.adapters.cascade_ledger_postgres import PostgresCascadeLedger
+from hermes.adapters.suppression_postgres import PostgresSuppressionStore
 from hermes.core.carrier import Carrier
 from hermes.core.cost import over_budget
 from hermes.core.errors import HermesBug, StoreUnavailable, Unreadable
@@ -46,6 +48,7 @@ from hermes.ports.stream import (
     StreamFull,
     StreamMissing,
 )
+from hermes.ports.suppression_store import Recipient
 from hermes.routing.table import RouteTable
 
 BATCH = 200
@@ -86,6 +89,7 @@ class IntakeStage(StageActor):
         self.witness = Witness(source, "")
         self.sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
         self.dead = dead_letters_of(self.belt, self.wiring, self.metrics, self.log)
+        self.suppressions = PostgresSuppressionStore(self.pool)
         self.cascades = PostgresCascadeLedger(self.pool, self.wiring.postgres_dsn)
         if self.wiring.has_cascades:
             self.engine = open_engine(self.wiring, LedgerEndings(self.cascades))
@@ -129,14 +133,7 @@ class IntakeStage(StageActor):
     async def take(self, batch: list[Delivery]) -> None:
         """Take in one batch; what is not acknowledged is delivered again."""
         messages, done = await self.read(batch)
-        offers = []
-        for delivery, message in messages.values():
-            offer = self.offer(message)
-            if why := over_budget(message.plan.max_cost, (), offer.price, offer.segments):
-                await self.tell_end(message, "failed", Reason("max_cost", why))
-                done.append(delivery.reply)
-            else:
-                offers.append(offer)
+        offers = await self.offers(messages, done)
         results = await self.store.take_in(offers) if offers else []
         crash.at("after_intake", len(offers))
         go: list[tuple[Delivery, Message, Taken]] = []
@@ -178,6 +175,37 @@ class IntakeStage(StageActor):
         if unread:
             await self.dead.bury(unread)
         return messages, done
+
+    async def offers(
+        self, messages: Mapping[UUID, tuple[Delivery, Message]], done: list[str]
+    ) -> list[Offer]:
+        """Choose carriers; what must not be sent at all is told and `done`."""
+        listed = await self.suppressed([message for _, message in messages.values()])
+        offers = []
+        for delivery, message in messages.values():
+            offer = self.offer(message)
+            why = over_budget(message.plan.max_cost, (), offer.price, offer.segments)
+            reason = Reason("max_cost", why) if why else None
+            if message.id in listed:
+                reason = SUPPRESSED
+            if reason is not None and message.plan.is_direct:
+                await self.tell_end(message, "failed", reason)
+                done.append(delivery.reply)
+            elif reason is not None:  # the engine finds the same, and goes on to the next step
+                offers.append(Offer(message=message.id, carrier=None, segments=message.segments))
+            else:
+                offers.append(offer)
+        return offers
+
+    async def suppressed(self, messages: Sequence[Message]) -> set[UUID]:
+        """Give those whose first step is a mail to somebody on the tenant's suppression list."""
+        wanted = {
+            message.id: Recipient(message.tenant, "email", message.plan.steps[0].to or message.to)
+            for message in messages
+            if message.plan.steps[0].channel == "email"
+        }
+        listed = await self.suppressions.suppressed(list(wanted.values()))
+        return {message for message, recipient in wanted.items() if recipient in listed}
 
     def offer(self, message: Message) -> Offer:
         """Choose the carrier; a plan of more steps goes to the cascade engine.

@@ -36,10 +36,10 @@ def status(config: Config = None, as_json: AsJson = False) -> None:
     screen.print(f"services: {'  '.join(parts) or 'somebody else runs them'}")
     columns = ("carrier", "bind", "state", "in flight", "held", "asked", "rate/s", "reason")
     table = Table(*columns, box=None)
-    for row in answer["binds"]:
+    for row in (*answer["binds"], *answer.get("relays", ())):
         table.add_row(
             row["carrier"],
-            row["bind"],
+            row.get("bind") or f"relay {row['relay']}",
             row["state"],
             *(str(row.get(key, "")) for key in ("in_flight", "held", "asked", "rate")),
             escape(str(row.get("reason", ""))),

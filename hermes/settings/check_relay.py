@@ -25,6 +25,14 @@ def check_mail(mail: Mail, faults: list[Fault]) -> None:
         faults.append(Fault("mail.verp_secret", "is empty, anybody could sign with it"))
 
 
+def check_domain(settings: Settings, faults: list[Fault]) -> None:
+    """Add a fault where mail would leave this machine under a domain that nobody has."""
+    leaves = (c for c in settings.carrier if c.relay is not None and not is_loopback(c.relay.host))
+    if settings.mail.domain is None and (carrier := next(leaves, None)):
+        rule = f"is needed for the mail of carrier {carrier.id!r}: message ids and return paths"
+        faults.append(Fault("mail.domain", rule))
+
+
 def check_sink(settings: Settings, faults: list[Fault]) -> None:
     """Add a fault where the sink's id is taken by a configured carrier."""
     if settings.has_mail_sink and any(carrier.id == SINK for carrier in settings.carrier):

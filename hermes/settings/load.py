@@ -15,7 +15,7 @@ from hermes.core.errors import ConfigError
 from hermes.settings.check import SECRETS, Fault, check
 from hermes.settings.check_carriers import check_carriers
 from hermes.settings.check_cascade import check_cascade
-from hermes.settings.check_relay import check_mail, check_sink
+from hermes.settings.check_relay import check_domain, check_mail, check_sink
 from hermes.settings.tree import Settings
 
 PREFIX = "HERMES_"
@@ -44,6 +44,7 @@ def load(folder: Path | None = None, environ: Mapping[str, str] | None = None) -
         check_cascade(settings, faults)
         check_mail(settings.mail, faults)
         check_sink(settings, faults)
+        check_domain(settings, faults)
     if faults or settings is None:
         raise BadSettings(faults)
     if settings.host.id is None:

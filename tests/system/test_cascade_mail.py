@@ -155,3 +155,14 @@ async def test_who_complained_or_does_not_exist_gets_no_more_mail_in_a_cascade(
         assert view["state"] == "delivered"
     assert len(await asyncio.to_thread(mails, daemon, mail)) == 1
     assert [came(daemon, number) for number in numbers] == [1, 1]
+
+
+async def test_who_is_on_the_list_gets_no_mail_of_a_single_step_either(
+    daemon: DaemonProcess, client: Client
+) -> None:
+    mail = {"channel": "email", "to": "bounce+0.1@seven.example.net"}
+    first = await final(client, await send(client, mail))
+    assert first["state"] == "undelivered"
+    second = await final(client, await send(client, mail))
+    assert (second["state"], second["reason"]["code"]) == ("failed", "suppressed")
+    assert len(await asyncio.to_thread(mails, daemon, str(mail["to"]))) == 1

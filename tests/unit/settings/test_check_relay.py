@@ -10,9 +10,10 @@ from hermes.settings.load import BadSettings, load
 
 SENDER = 'default_sender = "Acme <hello@acme.example>"'
 RELAY = '[carrier.relay]\nhost = "smtp.example.net"\n'
+MAIN = '[mail]\ndomain = "bounce.acme.example"\n'
 
 
-def faults(tmp_path: Path, profile: str, relay: str = RELAY, main: str = "") -> list[str]:
+def faults(tmp_path: Path, profile: str, relay: str = RELAY, main: str = MAIN) -> list[str]:
     """Give the faults of one carrier of kind smtp, and of the main file."""
     (tmp_path / "carriers").mkdir()
     text = f'[[carrier]]\nid = "mail"\nkind = "smtp"\n{profile}\n{relay}'
@@ -70,6 +71,11 @@ def test_mail_goes_in_the_clear_within_this_machine(tmp_path: Path, host: str) -
 
 def test_mail_goes_in_the_clear_to_another_machine_where_that_is_said(tmp_path: Path) -> None:
     assert faults(tmp_path, SENDER, RELAY + 'security = "plain"\ntls = { insecure = true }') == []
+
+
+def test_mail_that_leaves_this_machine_needs_a_domain_of_its_own(tmp_path: Path) -> None:
+    (found,) = faults(tmp_path, SENDER, RELAY, "")
+    assert found.startswith("mail.domain: is needed for the mail of carrier 'mail'")
 
 
 def test_a_password_needs_its_user(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

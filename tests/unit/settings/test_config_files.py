@@ -14,6 +14,7 @@ from hermes.core.carrier import Bind, Carrier, RelayAccount
 from hermes.settings.load import load
 from hermes.settings.tree import Settings
 
+DOMAIN = {"HERMES_MAIL__DOMAIN": "bounce.acme.example"}
 CONFIG = Path(__file__).parents[3] / "config"
 
 
@@ -53,7 +54,7 @@ def test_the_sample_relay_loads_and_shows_every_key_of_its_account(
     monkeypatch.setenv("MAIL_PASSWORD", "a long password")
     (tmp_path / "carriers").mkdir()
     shutil.copy(CONFIG / "carriers/mail.toml.sample", tmp_path / "carriers/mail.toml")
-    (carrier,) = load(tmp_path, {}).carrier
+    (carrier,) = load(tmp_path, DOMAIN).carrier
     relay = carrier.relay_on("any")
     assert relay is not None
     assert (relay.password, carrier.window) == ("a long password", relay.connections)
@@ -70,5 +71,5 @@ def test_the_sample_relay_is_right_with_every_key_it_shows(
     text = (CONFIG / "carriers/mail.toml.sample").read_text()
     shown = re.sub(r"(?m)^# (\w+ = )", r"\1", text)
     (tmp_path / "carriers/mail.toml").write_text(shown)
-    (carrier,) = load(tmp_path, {}).carrier
+    (carrier,) = load(tmp_path, DOMAIN).carrier
     assert carrier.status_map["4.7.*"] == "retry"
