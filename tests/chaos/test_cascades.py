@@ -71,6 +71,7 @@ class Found:
     early: list[str] = field(default_factory=list)
     late_s: list[float] = field(default_factory=list)
     advanced: int = 0
+    left: int = 0
 
 
 def look(pacer: Pacer, seen: Seen) -> Found:
@@ -79,13 +80,15 @@ def look(pacer: Pacer, seen: Seen) -> Found:
     for number, accepted in pacer.accepted.items():
         first, second = (n.removeprefix("+") for n in steps_of(number))
         came, then = seen.submits.get(first, []), seen.submits.get(second, [])
-        if not came or (first[-1] != "0" and not then):
+        if not then and (first[-1] != "0" or not came):
             found.lost.append(number)
             continue
         if len(came) > 1 or len(then) > 1:
             found.twice.append(number)
         if not then:
             continue
+        if not came:  # its process died with it, and it came back after its wait: not sent any more
+            found.left += 1
         # the wait counts from when the belt had the first step, which is after the 202
         after = then[0] - accepted.at
         if first[-1] == "0":
@@ -136,7 +139,11 @@ async def run(stand: Stand, name: str, script: Callable[[Load], Any]) -> Row:
         if late
         else "no timer fired"
     )
-    notes = (*row.notes, lateness, f"{found.advanced} went on for want of a receipt in time")
+    others = (
+        f"{found.advanced} went on for want of a receipt in time, "
+        f"{found.left} left a first step that was held up for its whole wait"
+    )
+    notes = (*row.notes, lateness, others)
     faults = (*row.faults, *(f"step 1 too early: {text}" for text in found.early[:5]))
     return stand.told(replace(row, faults=faults, notes=()), notes)
 
