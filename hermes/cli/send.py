@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import time
 from pathlib import Path
 from typing import Annotated, Any, NoReturn
@@ -18,6 +19,7 @@ from hermes.core.channel import CHANNELS
 
 FINAL = frozenset({"delivered", "undelivered", "failed", "expired", "cancelled", "unknown", "sent"})
 POLL = 0.05
+COST = re.compile(r"([0-9.]+) ?([A-Za-z]{3})")
 
 
 def send(  # noqa: PLR0913, PLR0917 - one parameter per option
@@ -88,11 +90,17 @@ def send(  # noqa: PLR0913, PLR0917 - one parameter per option
 def plan_of(
     cascade: str | None, channel: str | None, addresses: dict[str, str | None]
 ) -> dict[str, Any]:
-    """Give recipient and steps as the front door takes them; exits 2 for what cannot be."""
+    """Give recipient and steps as the front door takes them; exits 2 for what cannot be.
+
+    One address alone names its channel; a phone number leaves the plan to the front door.
+    """
     if cascade is None:
-        kind = CHANNELS[channel].address if channel in CHANNELS else "e164"
+        named = [kind for kind, address in addresses.items() if address is not None]
+        if channel is None and len(named) == 1 and named != ["e164"]:
+            channel = next(c.id for c in CHANNELS.values() if c.address == named[0])
         if channel is None and addresses["e164"] is None:
-            leave(CommandExit.USAGE, "--to is missing; for mail: --channel email --email ADDRESS")
+            leave(CommandExit.USAGE, "--to is missing, or --email ADDRESS alone, or --cascade")
+        kind = CHANNELS[channel].address if channel in CHANNELS else "e164"
         return present({"channel": channel, "to": addresses[kind]})
     if channel is not None:
         leave(CommandExit.USAGE, "--channel and --cascade exclude each other")
@@ -114,8 +122,13 @@ def present(fields: dict[str, Any]) -> dict[str, Any]:
 
 
 def cost_of(text: str | None) -> dict[str, str] | None:
-    """Read an amount and its currency; the front door checks both."""
-    return None if text is None else {"amount": text[:-3].strip(), "currency": text[-3:].upper()}
+    """Read an amount and its currency, such as 0.05EUR; exits 2 for anything else."""
+    if text is None:
+        return None
+    found = COST.fullmatch(text.strip())
+    if found is None:
+        leave(CommandExit.USAGE, f"--max-cost {text}: expected an amount and its currency: 0.05EUR")
+    return {"amount": found[1], "currency": found[2].upper()}
 
 
 def read_file(path: Path | None) -> str | None:
@@ -155,9 +168,9 @@ def wait_final(url: str, key: str, name: str, timeout: float, *, as_json: bool) 
 
 
 def progress(view: dict[str, Any]) -> str:
-    """Give how the steps stand, in one line; nothing for a message of one."""
-    steps = view.get("cascade", ())
-    return ", ".join(f"{step['channel']} {step['state']}" for step in steps)
+    """Give how message and steps stand, in one line; nothing for a message without steps."""
+    steps = ", ".join(f"{step['channel']} {step['state']}" for step in view.get("cascade", ()))
+    return f"{view['state']}: {steps}" if steps else ""
 
 
 def refused(status: int, answer: dict[str, Any], *, as_json: bool) -> NoReturn:

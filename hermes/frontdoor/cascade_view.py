@@ -10,7 +10,7 @@ import msgspec
 from hermes.core.attempt import Attempt, step_state
 from hermes.core.outcome import MessageRow, Rules, winning_step
 from hermes.core.plan import Step
-from hermes.core.state import FINAL_MESSAGE, AttemptState
+from hermes.core.state import FINAL_MESSAGE, AttemptState, MessageState
 from hermes.ports.message_store import MessageView
 
 StepState = Literal[
@@ -24,6 +24,13 @@ FAILED = frozenset(
         AttemptState.UNDELIVERED,
     )
 )
+OVER = FAILED | {AttemptState.EXPIRED, AttemptState.CANCELLED}
+LEFT_BY: dict[MessageState, StepState] = {
+    "delivered": "superseded",
+    "sent": "superseded",
+    "cancelled": "cancelled",
+}
+"""What a step is that was still under way when the message ended so; else its wait was over."""
 
 
 class WaitsFor(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -60,10 +67,11 @@ def step_states(view: MessageView, receiptless: frozenset[str]) -> list[StepStat
 
 def state_of(view: MessageView, step: int, *, is_winner: bool, is_superseded: bool) -> StepState:
     """Give the state of one step."""
-    attempts = [a for a in view.attempts if a.step == step]
+    attempts = attempts_of(view, step)
     is_final = view.state in FINAL_MESSAGE
-    if not attempts:
-        return "skipped" if is_final else "waiting"
+    current = current_step(view.attempts)
+    if not attempts:  # refused before it began, if a later one has begun
+        return "skipped" if is_final or step < current else "waiting"
     if is_winner:
         return "won"
     state = step_state(attempts)
@@ -76,8 +84,13 @@ def state_of(view: MessageView, step: int, *, is_winner: bool, is_superseded: bo
     if is_superseded:
         return "superseded"
     if is_final:
-        return "expired" if view.state == "expired" else "cancelled"
-    return "current" if step == current_step(view.attempts) else "silent"
+        return LEFT_BY.get(view.state, "expired")
+    return "current" if step == current else "silent"
+
+
+def attempts_of(view: MessageView, step: int) -> list[Attempt]:
+    """Give the attempts of a step."""
+    return [attempt for attempt in view.attempts if attempt.step == step]
 
 
 def current_step(attempts: tuple[Attempt, ...]) -> int:
@@ -85,8 +98,12 @@ def current_step(attempts: tuple[Attempt, ...]) -> int:
     return max((attempt.step for attempt in attempts), default=-1)
 
 
-def waits_for(view: MessageView) -> WaitsFor | None:
-    """Say what a message waits for, None when it is final."""
+def waits_for(view: MessageView, now: datetime) -> WaitsFor | None:
+    """Say what a message waits for, None when it is final.
+
+    `dispatch`: for the belt to take a step (room in a carrier's queue, the end of quiet hours).
+    `outcome`: for news of a step, until its wait is over. The others are the ledger clock's.
+    """
     if view.state in FINAL_MESSAGE:
         return None
     if view.next_action is not None and view.next_action != "admit":
@@ -98,12 +115,16 @@ def waits_for(view: MessageView) -> WaitsFor | None:
     step = current_step(view.attempts)
     if step < 0:
         return WaitsFor("dispatch", 0)
-    return WaitsFor("outcome", step, ends_at(view, view.plan.steps[step], step))
+    until = ends_at(view, view.plan.steps[step], step)
+    is_over = until <= now or step_state(attempts_of(view, step)) in OVER
+    if is_over and step + 1 < len(view.plan.steps):
+        return WaitsFor("dispatch", step + 1)
+    return WaitsFor("outcome", step, until)
 
 
 def ends_at(view: MessageView, spec: Step, step: int) -> datetime:
     """Give when a step's wait is over; one that begins when it was sent lasts till the expiry."""
-    first = next(attempt for attempt in view.attempts if attempt.step == step)
+    first = attempts_of(view, step)[0]
     began = first.queued_at if spec.wait_from == "dispatch" else first.sent_at
     if spec.wait_s is None or began is None:
         return view.expires_at

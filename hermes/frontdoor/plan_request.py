@@ -2,38 +2,30 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from typing import Final
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from hermes.core.cascade_text import parse_cascade
+from msgspec.structs import replace
+
+from hermes.core.cascade_text import MOST_STEPS, WAIT_RULE, is_wait, parse_cascade
 from hermes.core.channel import CHANNELS, AddressKind, ChannelSpec
 from hermes.core.duration import parse_duration
-from hermes.core.plan import Content, Plan, Step, Unsubscribe
+from hermes.core.plan import ONE_SMS, Plan, Step
 from hermes.core.units import Channel, Money
-from hermes.frontdoor.content import check_words
-from hermes.frontdoor.schema import (
-    E164,
-    ContentRequest,
-    MoneyRequest,
-    SendRequest,
-    StepRequest,
-    UnsubscribeRequest,
-    invalid,
-)
+from hermes.frontdoor.content import content_of, refuse_mail_words
+from hermes.frontdoor.schema import E164, MoneyRequest, SendRequest, StepRequest, invalid
 from hermes.mail.address import BadAddress, parse_address
 from hermes.routing.table import RouteTable
 from hermes.settings.tree import CascadeDefault
 
-MOST_STEPS: Final = 10
-SHORTEST_WAIT_S: Final = 1.0
-LONGEST_WAIT_S: Final = 7 * 86_400.0
-LONGEST_SUBJECT: Final = 78
 LONGEST_TOKEN: Final = 4096
-MOST_DIGITS: Final = 12
 ANY: Final = "*"
+AMOUNT: Final = re.compile(r"[0-9]{1,9}(\.[0-9]{1,6})?")
+CURRENCY: Final = re.compile(r"[A-Z]{3}")
 EXPECTED: Final[Mapping[AddressKind, str]] = {
     "e164": "must be E.164: a plus, then 7 to 15 digits, no blanks",
     "email": "must be a mail address",
@@ -53,6 +45,8 @@ class PlanRules:
 
     def default_of(self, tenant: str, traffic: str) -> CascadeDefault | None:
         """Give the most specific default plan, None where there is none."""
+        if not self.defaults:
+            return None
         fitting = [
             d for d in self.defaults if d.tenant in (tenant, ANY) and d.traffic in (traffic, None)
         ]
@@ -61,35 +55,45 @@ class PlanRules:
             fitting, key=lambda d: order[d.tenant != ANY, d.traffic is not None], default=None
         )
 
+    def allows(self, tenant: str, channel: Channel) -> bool:
+        """Say whether a tenant may use a channel."""
+        allowed = self.channels.get(tenant)
+        return allowed is None or channel in allowed
+
+    def spec_of(self, channel: Channel, tenant: str, name: str) -> ChannelSpec:
+        """Find a channel this tenant may use and some carrier serves. Raises Problem."""
+        spec = CHANNELS.get(channel)
+        if spec is None:
+            raise invalid(name, f"no such channel; known: {', '.join(CHANNELS)}")
+        if not self.allows(tenant, channel):
+            theirs = ", ".join(sorted(self.channels[tenant])) or "none"
+            raise invalid(name, f"this tenant may not use {channel}; its channels: {theirs}")
+        if not self.routes.offers(channel):
+            raise invalid(name, f"no carrier here serves {channel}")
+        return spec
+
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """A request whose plan is being made; `prefix` stands before the names of a step's fields."""
+    """A request whose plan is being made."""
 
     request: SendRequest
     tenant: str
     rules: PlanRules
     max_segments: int
 
-    def spec_of(self, channel: Channel, name: str) -> ChannelSpec:
-        """Find a channel this tenant may use and some carrier serves. Raises Problem."""
-        spec = CHANNELS.get(channel)
-        if spec is None:
-            raise invalid(name, f"no such channel; known: {', '.join(CHANNELS)}")
-        allowed = self.rules.channels.get(self.tenant)
-        if allowed is not None and channel not in allowed:
-            theirs = ", ".join(sorted(allowed)) or "none"
-            raise invalid(name, f"this tenant may not use {channel}; its channels: {theirs}")
-        if not self.rules.routes.offers(channel):
-            raise invalid(name, f"no carrier here serves {channel}")
-        return spec
-
 
 def is_plain(request: SendRequest) -> bool:
     """Say whether a request asks for nothing but one SMS."""
-    extras = (request.channel, request.subject, request.html, request.unsubscribe)
-    terms = (request.cascade, request.max_cost, request.timezone)
-    return all(extra is None for extra in (*extras, *terms))
+    return (
+        request.cascade is None
+        and request.channel is None
+        and request.subject is None
+        and request.html is None
+        and request.unsubscribe is None
+        and request.max_cost is None
+        and request.timezone is None
+    )
 
 
 def plan_of(asked: Asked) -> tuple[Plan, str, int]:
@@ -98,23 +102,25 @@ def plan_of(asked: Asked) -> tuple[Plan, str, int]:
     wanted, is_listed = steps_wanted(asked)
     if len(wanted) > 1 and not asked.rules.has_engine:
         raise invalid("cascade", "this host has no cascade engine: restate.enabled is false")
-    named = [f"cascade[{i}]." if is_listed else "" for i in range(len(wanted))]
-    to = request.to if request.to is not None else wanted[0].to
     steps, counts = [], [1]
-    for one, prefix in zip(wanted, named, strict=True):
-        step, count = step_of(asked, one, prefix, is_last=one is wanted[-1])
-        steps.append(step if step.to != to else replace_to(step))
+    for index, one in enumerate(wanted):
+        prefix = f"cascade[{index}]." if is_listed else ""
+        step, count = step_of(asked, one, prefix, is_last=index == len(wanted) - 1)
+        steps.append(step)
         counts.append(count)
-    if not any(step.channel == "email" for step in steps):
-        refuse_foreign(message_content(request), "", "email, and no step is one")
+    if not any(CHANNELS[step.channel].address == "email" for step in steps):
+        refuse_mail_words(request, "", "belongs to email, and no step is one")
+    to = own_recipient(request, wanted, steps)
+    steps = [replace(step, to=None) if step.to == to else step for step in steps]
+    if len(steps) == 1:  # there is nothing to go on to
+        steps = [replace(steps[0], wait_s=None)]
     plan = Plan(tuple(steps), max_cost=money(request.max_cost), timezone=zone(request.timezone))
-    assert to is not None  # a step without one was refused
-    return plan, to, max(counts)
+    return (ONE_SMS if plan == ONE_SMS else plan), to, max(counts)
 
 
 def steps_wanted(asked: Asked) -> tuple[Sequence[StepRequest], bool]:
     """Give the steps, and whether the request itself lists them. Raises Problem."""
-    request, rules = asked.request, asked.rules
+    request = asked.request
     if request.cascade is not None:
         if request.channel is not None:
             raise invalid("channel", "stands for a cascade of one step; leave one of them out")
@@ -124,23 +130,27 @@ def steps_wanted(asked: Asked) -> tuple[Sequence[StepRequest], bool]:
         return request.cascade, True
     if request.channel is not None:
         return [StepRequest(channel=request.channel)], False
-    default = rules.default_of(asked.tenant, request.traffic)
-    if default is not None:
-        steps = [
-            StepRequest(channel=channel, wait=wait)
-            for channel, wait in parse_cascade(default.steps)
-            if rules.routes.offers(channel)
-            and request.to is not None
-            and not misfit(request.to, CHANNELS[channel].address)
-        ]
-        if steps:
-            return steps, False
-    return [StepRequest(channel="sms")], False
+    return default_steps(asked) or [StepRequest(channel="sms")], False
+
+
+def default_steps(asked: Asked) -> list[StepRequest]:
+    """Give those steps of the tenant's default plan that can be for this recipient."""
+    rules, to = asked.rules, asked.request.to
+    default = rules.default_of(asked.tenant, asked.request.traffic)
+    if default is None or to is None:
+        return []
+    return [
+        StepRequest(channel=channel, wait=wait)
+        for channel, wait in parse_cascade(default.steps)
+        if rules.routes.offers(channel)
+        and rules.allows(asked.tenant, channel)
+        and not misfit(to, CHANNELS[channel].address)
+    ]
 
 
 def step_of(asked: Asked, one: StepRequest, prefix: str, *, is_last: bool) -> tuple[Step, int]:
     """Give one step and its segments. Raises Problem."""
-    spec = asked.spec_of(one.channel, f"{prefix}channel")
+    spec = asked.rules.spec_of(one.channel, asked.tenant, f"{prefix}channel")
     success = one.success or spec.success
     if success not in spec.reports:
         reports = ", ".join(spec.reports)
@@ -148,10 +158,11 @@ def step_of(asked: Asked, one: StepRequest, prefix: str, *, is_last: bool) -> tu
     if one.route is not None and one.route not in asked.rules.routes.carriers[spec.id]:
         known = ", ".join(asked.rules.routes.carriers[spec.id])
         raise invalid(f"{prefix}route", f"no carrier of that name serves {spec.id}; known: {known}")
-    content, count = content_of(asked, one, spec, prefix)
+    to = recipient_of(asked.request, one, spec, prefix)
+    content, count = content_of(asked.request, one.content, spec, prefix, asked.max_segments)
     step = Step(
         channel=spec.id,
-        to=recipient_of(asked.request, one, spec, prefix),
+        to=to,
         route=one.route,
         wait_s=wait_of(one.wait, f"{prefix}wait", None if is_last else asked.rules.default_wait_s),
         wait_from=one.wait_from,
@@ -162,10 +173,16 @@ def step_of(asked: Asked, one: StepRequest, prefix: str, *, is_last: bool) -> tu
     return step, count
 
 
-def replace_to(step: Step) -> Step:
-    """Give a step that goes to the message's own recipient."""
-    fields = {name: getattr(step, name) for name in step.__struct_fields__}
-    return Step(**fields | {"to": None})
+def own_recipient(
+    request: SendRequest, wanted: Sequence[StepRequest], steps: Sequence[Step]
+) -> str:
+    """Give the message's own recipient, as those steps write it that go there. Raises Problem."""
+    used = (step.to for step, one in zip(steps, wanted, strict=True) if one.to is None)
+    to = next(used, None) or request.to or steps[0].to
+    assert to is not None  # a step without one was refused
+    if request.to is not None and all(misfit(to, kind) for kind in EXPECTED):
+        raise invalid("to", "must be E.164, a mail address or a token")
+    return to
 
 
 def recipient_of(request: SendRequest, one: StepRequest, spec: ChannelSpec, prefix: str) -> str:
@@ -204,90 +221,19 @@ def wait_of(wait: float | str | None, name: str, otherwise: float | None) -> flo
         seconds = parse_duration(wait)
     except ValueError as error:
         raise invalid(name, str(error)) from error
-    if not SHORTEST_WAIT_S <= seconds <= LONGEST_WAIT_S:
-        raise invalid(name, "must be between 1 second and 7 days")
+    if not is_wait(seconds):
+        raise invalid(name, WAIT_RULE)
     return seconds
-
-
-def content_of(
-    asked: Asked, one: StepRequest, spec: ChannelSpec, prefix: str
-) -> tuple[Content | None, int]:
-    """Give what a step says, as far as it is not the message's text, and its segments."""
-    own, request = one.content or ContentRequest(), asked.request
-    is_mail = spec.address == "email"
-    if not is_mail:
-        refuse_foreign(own, f"{prefix}content.", "email")
-    name = f"{prefix}content.text" if own.text is not None else "text"
-    text = own.text if own.text is not None else request.text
-    if text is None:
-        raise invalid(f"{prefix}content.text" if prefix else "text", "required")
-    count = check_words(name, text, asked.max_segments if spec.id == "sms" else None)
-    if not is_mail:
-        return (None if own.text is None else Content(text=own.text)), count
-    whole = message_content(request)
-    subject = own.subject if own.subject is not None else whole.subject
-    html = own.html if own.html is not None else whole.html
-    leave = own.unsubscribe if own.unsubscribe is not None else whole.unsubscribe
-    for part, words in (("subject", subject), ("html", html)):
-        if words is not None:
-            check_words(f"{prefix}content.{part}" if prefix else part, words, None)
-    if subject is not None and any(ord(letter) < 32 for letter in subject):
-        raise invalid(f"{prefix}content.subject" if prefix else "subject", "must be one line")
-    return (
-        Content(
-            text=own.text,
-            subject=subject if subject is not None else first_words(text),
-            html=html,
-            unsubscribe=unsubscribe_of(leave, f"{prefix}content." if prefix else ""),
-        ),
-        1,
-    )
-
-
-def unsubscribe_of(asked: UnsubscribeRequest | None, prefix: str) -> Unsubscribe | None:
-    """Give where the recipient leaves. Raises Problem."""
-    if asked is None:
-        return None
-    if not asked.url.startswith("https://") or not asked.url.isascii() or " " in asked.url:
-        raise invalid(f"{prefix}unsubscribe.url", "must be an https link (RFC 8058)")
-    if asked.mailto is not None and (fault := misfit(asked.mailto, "email")):
-        raise invalid(f"{prefix}unsubscribe.mailto", fault)
-    return Unsubscribe(asked.url, asked.mailto)
-
-
-def refuse_foreign(content: ContentRequest, prefix: str, whose: str) -> None:
-    """Refuse what only a mail has. Raises Problem."""
-    for name in ("subject", "html", "unsubscribe"):
-        if getattr(content, name) is not None:
-            raise invalid(f"{prefix}{name}", f"belongs to {whose}")
-
-
-def message_content(request: SendRequest) -> ContentRequest:
-    """Give what the message itself says for its mails."""
-    return ContentRequest(
-        subject=request.subject, html=request.html, unsubscribe=request.unsubscribe
-    )
-
-
-def first_words(text: str) -> str:
-    """Give a subject for a mail that has none: the first line, cut at a blank."""
-    line = text.strip().splitlines()[0] if text.strip() else ""
-    line = "".join(letter for letter in line if ord(letter) >= 32)
-    if len(line) <= LONGEST_SUBJECT:
-        return line
-    return line[:LONGEST_SUBJECT].rpartition(" ")[0] or line[:LONGEST_SUBJECT]
 
 
 def money(asked: MoneyRequest | None) -> Money | None:
     """Give a bound on the cost. Raises Problem."""
     if asked is None:
         return None
-    try:
-        amount = Decimal(asked.amount)
-    except InvalidOperation:
-        amount = Decimal("NaN")
-    if not amount.is_finite() or amount <= 0 or len(asked.amount) > MOST_DIGITS:
+    if AMOUNT.fullmatch(asked.amount) is None or not Decimal(asked.amount):
         raise invalid("max_cost.amount", 'must be a decimal text above zero, such as "0.05"')
+    if CURRENCY.fullmatch(asked.currency) is None:
+        raise invalid("max_cost.currency", "must be three capital letters (ISO 4217), such as EUR")
     return Money(asked.amount, asked.currency)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -23,7 +23,7 @@ from hermes.frontdoor.intake_publisher import IntakePublisher
 from hermes.frontdoor.keyring import Keyring
 from hermes.frontdoor.problem import Problem
 from hermes.frontdoor.validation import Rules, message_of, read_body
-from hermes.frontdoor.view import accepted_body, message_body
+from hermes.frontdoor.view import accepted_body, later_body, message_body
 from hermes.metrics import Metrics
 from hermes.ports.message_store import (
     CommitResult,
@@ -77,7 +77,8 @@ class FrontDoor:
         """Accept one message: authenticate, validate, commit, answer 202."""
         key = await self.keyring.authenticate(request.headers.get("Authorization"))
         body = await read_body(request, self.rules.max_body)
-        message = message_of(schema.parse(body), key.tenant, uuid7(), utc_now(), self.rules)
+        asked = schema.parse(body)
+        message = message_of(asked, key.tenant, uuid7(), utc_now(), self.rules)
         name = idempotency_key(request)
         result = await self.commits.submit(
             Submission(
@@ -87,24 +88,26 @@ class FrontDoor:
                 body_hash=schema.digest(body) if name else b"",
             )
         )
-        return await self.answer(message, result)
+        return await self.answer(message, result, asked.send_at)
 
-    async def answer(self, message: Message, result: CommitResult) -> web.Response:
-        """Answer by what the ledger said. Raises Problem."""
+    async def answer(
+        self, message: Message, result: CommitResult, asked: datetime | None
+    ) -> web.Response:
+        """Answer by what the ledger said; `asked` is the request's `send_at`. Raises Problem."""
         match result:
             case Committed():
-                return accepted(message)
+                return accepted(message, asked)
             case Replayed(id=first):
-                return await self.replay(message, first)
+                return await self.replay(message, first, asked)
             case Conflict() | Refused():
                 raise refusal_of(result)
 
-    async def replay(self, message: Message, first: UUID) -> web.Response:
+    async def replay(self, message: Message, first: UUID, asked: datetime | None) -> web.Response:
         """Answer as the first time: with the times of the message that was made then."""
         view = await self.store.find(message.tenant, first)
         names = ("accepted_at", "send_at", "expires_at")
         times = {} if view is None else {name: getattr(view, name) for name in names}
-        answer = accepted(msgspec.structs.replace(message, id=first, **times))
+        answer = accepted(msgspec.structs.replace(message, id=first, **times), asked)
         answer.headers["Idempotent-Replay"] = "true"
         return answer
 
@@ -113,9 +116,15 @@ class FrontDoor:
         key = await self.keyring.authenticate(request.headers.get("Authorization"))
         items = batch.parse(await read_body(request, self.rules.max_body))
         name, now = idempotency_key(request), utc_now()
-        read = batch.read_items(
-            items, lambda one: message_of(one, key.tenant, uuid7(), now, self.rules)
-        )
+        asked: dict[UUID, datetime] = {}
+
+        def make(one: schema.SendRequest) -> Message:
+            message = message_of(one, key.tenant, uuid7(), now, self.rules)
+            if one.send_at is not None:
+                asked[message.id] = one.send_at
+            return message
+
+        read = batch.read_items(items, make)
         submissions = [
             Submission(
                 message=one,
@@ -129,7 +138,7 @@ class FrontDoor:
         committed = iter(await self.commit(submissions) if submissions else ())
         body = batch.batch_body(
             [
-                item_of(one, next(committed)) if isinstance(one, Message) else one.body()
+                item_of(one, next(committed), asked) if isinstance(one, Message) else one.body()
                 for one in read
             ]
         )
@@ -159,7 +168,7 @@ class FrontDoor:
         view = await self.store.find(key.tenant, message_id)
         if view is None:
             raise Problem("not-found", "this tenant has no such message", field="id")
-        return as_json(message_body(view, self.rules.receiptless))
+        return as_json(message_body(view, self.rules.receiptless, utc_now()))
 
     async def delete_message(self, request: web.Request) -> web.Response:
         """Cancel a message of the caller's own tenant: 200, or 409 when it is too late."""
@@ -219,12 +228,16 @@ def refusal_of(result: Conflict | Refused) -> Problem:
     )
 
 
-def item_of(message: Message, result: CommitResult) -> dict[str, object]:
-    """Give one line of a batch's answer."""
+def item_of(
+    message: Message, result: CommitResult, asked: Mapping[UUID, datetime]
+) -> dict[str, object]:
+    """Give one line of a batch's answer; `asked` holds the `send_at` of requests."""
     if isinstance(result, Committed | Replayed):
         said: dict[str, object] = {"id": encode_message_id(result.id), "state": "accepted"}
         said["segments"] = message.segments
-        return said | ({"replayed": True} if isinstance(result, Replayed) else {})
+        if isinstance(result, Replayed):
+            return said | {"replayed": True}
+        return said | later_body(message, asked.get(message.id))
     return refusal_of(result).body()
 
 
@@ -233,9 +246,9 @@ def utc_now() -> datetime:
     return datetime.now(UTC)  # noqa: TID251 - the shell's clock
 
 
-def accepted(message: Message) -> web.Response:
-    """Give the 202."""
-    answer = as_json(accepted_body(message))
+def accepted(message: Message, asked: datetime | None) -> web.Response:
+    """Give the 202; `asked` is the request's `send_at`."""
+    answer = as_json(accepted_body(message, asked))
     answer.set_status(202)
     return answer
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -11,17 +12,26 @@ from aiohttp import web
 from aiohttp.http_exceptions import HttpProcessingError
 from msgspec.structs import replace
 
-from hermes.core.message import Message
+from hermes.core.message import Message, encode_message
 from hermes.core.plan import ONE_SMS, Plan
-from hermes.core.quiet import QuietHours, quiet_until, zones_of
+from hermes.core.quiet import NEVER, QuietHours, quiet_until, zones_of
 from hermes.frontdoor.content import check_storable, check_words
-from hermes.frontdoor.plan_request import Asked, PlanRules, is_plain, plan_of
+from hermes.frontdoor.plan_request import EXPECTED, Asked, PlanRules, is_plain, plan_of
 from hermes.frontdoor.problem import Problem
-from hermes.frontdoor.schema import ALPHANUMERIC, E164, SHORT_CODE, SendRequest, invalid
+from hermes.frontdoor.schema import (
+    ALPHANUMERIC,
+    E164,
+    SHORT_CODE,
+    SendRequest,
+    StepRequest,
+    invalid,
+)
 
 IDENTITY = "identity"
 LONGEST_DELAY: Final = timedelta(days=30)
 LONGEST_LIFE: Final = timedelta(days=7)
+MOST_OCTETS: Final = 900_000
+"""The belt takes messages of 1 MB, headers included."""
 
 
 async def read_body(request: web.Request, limit: int) -> bytes:
@@ -51,12 +61,13 @@ async def read_body(request: web.Request, limit: int) -> bytes:
         raise Problem("malformed", detail, field="body", rule="whole") from error
 
 
-def check_recipient(to: str | None) -> None:
-    """Layer schema: the recipient is E.164. Raises Problem."""
+def check_recipient(to: str | None) -> str:
+    """Layer schema: the recipient is E.164; gives it. Raises Problem."""
     if to is None:
         raise invalid("to", "required")
     if E164.fullmatch(to) is None:
-        raise invalid("to", "must be E.164: a plus, then 7 to 15 digits, no blanks")
+        raise invalid("to", EXPECTED["e164"])
+    return to
 
 
 def check_sender(sender: str | None) -> None:
@@ -82,16 +93,13 @@ class Rules:
     receiptless: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Times:
-    """When a message goes and when it ends; `send_at` None is at once."""
+def times_of(
+    request: SendRequest, now: datetime, expires_after_s: float
+) -> tuple[datetime | None, datetime]:
+    """Layer schema: times carry a zone, lie ahead and do not contradict. Raises Problem.
 
-    send_at: datetime | None
-    expires_at: datetime
-
-
-def times_of(request: SendRequest, now: datetime, expires_after_s: float) -> Times:
-    """Layer schema: times carry a zone, lie ahead and do not contradict. Raises Problem."""
+    Gives when a message starts (None: at once) and when it expires.
+    """
     send_at, expires_at = request.send_at, request.expires_at
     for name, at in (("send_at", send_at), ("expires_at", expires_at)):
         if at is not None and at.tzinfo is None:
@@ -100,11 +108,16 @@ def times_of(request: SendRequest, now: datetime, expires_after_s: float) -> Tim
         raise invalid("send_at", f"must lie ahead, by {LONGEST_DELAY.days} days at most")
     begins = send_at or now
     if expires_at is None:
-        return Times(send_at, begins + timedelta(seconds=expires_after_s))
+        return in_utc(send_at), begins + timedelta(seconds=expires_after_s)
     if not begins < expires_at <= begins + LONGEST_LIFE:
         of_what = "" if send_at is None else " of send_at"
         raise invalid("expires_at", f"must lie ahead{of_what}, by {LONGEST_LIFE.days} days at most")
-    return Times(send_at, expires_at)
+    return in_utc(send_at), expires_at
+
+
+def in_utc(at: datetime | None) -> datetime | None:
+    """Give a moment as the ledger will show it."""
+    return None if at is None else at.astimezone(UTC)
 
 
 def after_quiet(
@@ -120,10 +133,14 @@ def after_quiet(
     until = quiet_until(begins, quiet, zones_for(message))
     if until is None:
         return message
+    if until == NEVER:
+        rule = "is needed: in one or other time zone of this number it is always quiet hours"
+        raise invalid("timezone", rule)
     if request.expires_at is None:
         return replace(message, send_at=until, expires_at=message.expires_at + (until - begins))
     if until >= message.expires_at:
-        raise invalid("expires_at", "lies within the recipient's quiet hours")
+        rule = f"lies within the recipient's quiet hours, which end at {until:%Y-%m-%dT%H:%MZ}"
+        raise invalid("expires_at", rule)
     return replace(message, send_at=until)
 
 
@@ -135,15 +152,26 @@ def zones_for(message: Message) -> tuple[str, ...]:
     return next((zones for to in steps if (zones := zones_of(to))), ())
 
 
-def check_waits(plan: Plan, life_s: float) -> None:
+def check_waits(asked: Sequence[StepRequest], message: Message) -> None:
     """Layer schema: a step that is waited for as long as the message lives is its last.
 
-    Raises Problem.
+    All waits together may be longer than that. Raises Problem.
     """
-    for index, step in enumerate(plan.steps[:-1]):
+    life_s = (message.expires_at - (message.send_at or message.accepted_at)).total_seconds()
+    for index, step in enumerate(message.plan.steps[:-1]):
         if step.wait_s is not None and step.wait_s >= life_s:
             rule = f"is not shorter than the message's life of {life_s:g} s: no step could follow"
+            if asked[index].wait is None:
+                rule = f"is {step.wait_s:g} s where none is named, and {rule}"
             raise invalid(f"cascade[{index}].wait", rule)
+
+
+def check_size(message: Message) -> None:
+    """Layer content: the words of all steps together fit the belt. Raises Problem."""
+    size = len(encode_message(message))
+    if size > MOST_OCTETS:
+        rule = f"needs {size} bytes with the words of each step, the limit is {MOST_OCTETS}"
+        raise invalid("body", rule)
 
 
 def message_of(
@@ -152,36 +180,41 @@ def message_of(
     """Run the layers schema, tenant policy, recipient, content and consent. Raises Problem."""
     plan, to, count = ONE_SMS, request.to, 1
     if is_plain(request) and rules.plans.default_of(tenant, request.traffic) is None:
-        check_recipient(to)
-        allowed = rules.plans.channels.get(tenant)
-        if allowed is not None and "sms" not in allowed:
-            raise invalid("channel", "this tenant may not use sms")
-        if request.text is None:
-            raise invalid("text", "required")
-        count = check_words("text", request.text, rules.max_segments)
+        to, count = plain_sms(request, tenant, rules)
     else:
         plan, to, count = plan_of(Asked(request, tenant, rules.plans, rules.max_segments))
-    assert to is not None
     check_sender(request.sender)
     check_storable("reference", request.reference)
-    times = times_of(request, now, rules.expires_after_s)
-    check_waits(plan, (times.expires_at - (times.send_at or now)).total_seconds())
-    text = request.text if request.text is not None else own_text(plan)
+    send_at, expires_at = times_of(request, now, rules.expires_after_s)
     message = Message(
         id=message_id,
         tenant=tenant,
         to=to,
-        text=text,
+        text=request.text if request.text is not None else own_text(plan),
         plan=plan,
         accepted_at=now,
-        expires_at=times.expires_at,
-        send_at=times.send_at,
+        expires_at=expires_at,
+        send_at=send_at,
         traffic=request.traffic,
         sender=request.sender,
         segments=count,
         reference=request.reference,
     )
-    return after_quiet(request, message, now, rules.quiet)
+    message = after_quiet(request, message, now, rules.quiet)
+    if request.cascade is not None:
+        check_waits(request.cascade, message)
+    if plan is not ONE_SMS:
+        check_size(message)
+    return message
+
+
+def plain_sms(request: SendRequest, tenant: str, rules: Rules) -> tuple[str, int]:
+    """Give recipient and segments of a request for one SMS. Raises Problem."""
+    to = check_recipient(request.to)
+    rules.plans.spec_of("sms", tenant, "channel")
+    if request.text is None:
+        raise invalid("text", "required")
+    return to, check_words("text", request.text, rules.max_segments)
 
 
 def own_text(plan: Plan) -> str:

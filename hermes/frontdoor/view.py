@@ -9,28 +9,40 @@ from hermes.core.attempt import Attempt
 from hermes.core.ids import encode_message_id
 from hermes.core.message import Message
 from hermes.core.plan import ONE_SMS
-from hermes.frontdoor.cascade_view import WaitsFor, step_states, waits_for
+from hermes.frontdoor.cascade_view import WaitsFor, attempts_of, step_states, waits_for
 from hermes.ports.message_store import EventView, MessageView
 
+QUIET = {
+    "code": "quiet_hours",
+    "text": "marketing rests until then in the recipient's time zone",
+}
 
-def accepted_body(message: Message) -> dict[str, Any]:
-    """Give the body of a 202."""
+
+def accepted_body(message: Message, asked: datetime | None = None) -> dict[str, Any]:
+    """Give the body of a 202; `asked` is the `send_at` of the request."""
     name = encode_message_id(message.id)
-    later = {} if message.send_at is None else {"send_at": moment(message.send_at)}
     return {
         "id": name,
         "state": "accepted",
         "segments": message.segments,
         "accepted_at": moment(message.accepted_at),
-        **later,
+        **later_body(message, asked),
         "expires_at": moment(message.expires_at),
         "links": {"self": f"/v1/messages/{name}"},
     }
 
 
-def message_body(view: MessageView, receiptless: frozenset[str]) -> dict[str, Any]:
+def later_body(message: Message, asked: datetime | None) -> dict[str, Any]:
+    """Give when a message starts, and why if nobody asked for it; nothing if it starts at once."""
+    if message.send_at is None:
+        return {}
+    told = {} if message.send_at == asked else {"reason": QUIET}
+    return {"send_at": moment(message.send_at), **told}
+
+
+def message_body(view: MessageView, receiptless: frozenset[str], now: datetime) -> dict[str, Any]:
     """Give the body of `GET /v1/messages/{id}`; `receiptless` carriers never tell of delivery."""
-    found = waits_for(view)
+    found = waits_for(view, now)
     return {
         "id": encode_message_id(view.id),
         "state": view.state,
@@ -74,6 +86,7 @@ def cascade_body(view: MessageView, receiptless: frozenset[str]) -> dict[str, An
                 "success": step.success,
                 "on_full": step.on_full,
                 "state": state,
+                "attempts": [attempt.id for attempt in attempts_of(view, index)],
             }
             for index, (step, state) in enumerate(steps)
         ]

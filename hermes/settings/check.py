@@ -40,7 +40,8 @@ def check(kind: type[T], data: object, key: str, faults: list[Fault]) -> T | Non
         if name not in fields:
             faults.append(Fault(dotted(key, name), f"unknown key; known: {', '.join(fields)}"))
         else:
-            values[name] = value_of(hints[fields[name].name], value, dotted(key, name), faults)
+            field_name = fields[name].name
+            values[field_name] = value_of(hints[field_name], value, dotted(key, name), faults)
     for name, field in fields.items():
         if field.required and name not in data:
             faults.append(Fault(dotted(key, name), "required, and missing"))

@@ -97,6 +97,21 @@ def test_a_missing_or_wrong_key_is_401(daemon: DaemonProcess, value: str) -> Non
         ({"expires_at": "0001-01-01T00:00:00+23:59"}, "expires_at", "must lie ahead"),
         ({"expires_at": "2030-01-01T00:00:00"}, "expires_at", "time zone"),
         ({"expires_at": 1}, "expires_at", "Expected"),
+        ({"send_at": "2020-01-01T00:00:00Z"}, "send_at", "must lie ahead, by 30 days at most"),
+        ({"send_at": "2099-01-01T00:00:00Z"}, "send_at", "must lie ahead, by 30 days at most"),
+        ({"send_at": "2030-01-01T00:00:00"}, "send_at", "time zone"),
+        ({"timezone": "Mars/Base"}, "timezone", "IANA"),
+        ({"timezone": ""}, "timezone", "length >= 1"),
+        ({"max_cost": {"amount": "0", "currency": "EUR"}}, "max_cost.amount", "above zero"),
+        ({"max_cost": {"amount": 1, "currency": "EUR"}}, "max_cost.amount", "Expected `str`"),
+        ({"max_cost": {"amount": "1", "currency": "Euro"}}, "max_cost.currency", "ISO 4217"),
+        ({"max_cost": {"amount": "1"}}, "max_cost.currency", "required"),
+        ({"subject": "S"}, "subject", "belongs to email"),
+        ({"html": "<p>"}, "html", "belongs to email"),
+        ({"unsubscribe": {"url": "https://x.example"}}, "unsubscribe", "belongs to email"),
+        ({"channel": "fax"}, "channel", "no such channel; known: sms, email, push"),
+        ({"channel": "push"}, "channel", "no carrier here serves push"),
+        ({"channel": 1}, "channel", "Expected `str"),
     ],
 )
 def test_a_field_that_breaks_a_rule_is_422_and_named_with_the_rule(
@@ -105,6 +120,70 @@ def test_a_field_that_breaks_a_rule_is_422_and_named_with_the_rule(
     answer = ask(daemon, "POST", "/v1/messages", {**GOOD, **change})
     assert is_problem(answer, 422, field)
     assert rule in answer.body["rule"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "rule"),
+    [
+        ({"channel": "fax"}, "channel", "no such channel; known: sms, email, push"),
+        ({"channel": "push"}, "channel", "no carrier here serves push"),
+        ({"channel": None}, "channel", "Expected `str`"),
+        ({"colour": "red"}, "colour", "unknown field"),
+        ({"wait": 0}, "wait", "between 1 second and 7 days"),
+        ({"wait": "100d"}, "wait", "between 1 second and 7 days"),
+        ({"wait": "soon"}, "wait", '"10s"'),
+        ({"wait": True}, "wait", "Expected"),
+        ({"wait_from": "birth"}, "wait_from", "expected one of dispatch, sent"),
+        ({"success": "seen"}, "success", "expected one of accepted, sent, delivered, read"),
+        ({"success": "read"}, "success", "sms reports accepted, sent, delivered"),
+        ({"on_full": "cry"}, "on_full", "expected one of wait, next"),
+        ({"route": "nobody"}, "route", "no carrier of that name serves sms"),
+        ({"to": "a@example.net"}, "to", "E.164"),
+        ({"to": "+45\x00"}, "to", "E.164"),
+        ({"content": {"text": ""}}, "content.text", "must not be empty"),
+        ({"content": {"text": "a\0b"}}, "content.text", "U+0000"),
+        ({"content": {"text": "x" * 1531}}, "content.text", "needs 11 segments"),
+        ({"content": {"subject": "S"}}, "content.subject", "belongs to email"),
+        ({"content": {"html": "<p>"}}, "content.html", "belongs to email"),
+        ({"content": {"unsubscribe": {"url": "x"}}}, "content.unsubscribe", "belongs to email"),
+        ({"content": {"title": "S"}}, "content.title", "unknown field"),
+        ({"content": "hi"}, "content", "Expected `object"),
+    ],
+)
+def test_a_step_that_breaks_a_rule_is_422_and_named(
+    daemon: DaemonProcess, change: dict[str, Any], field: str, rule: str
+) -> None:
+    body = {**GOOD, "cascade": [{"channel": "sms", **change}]}
+    answer = ask(daemon, "POST", "/v1/messages", body)
+    assert is_problem(answer, 422, f"cascade[0].{field}")
+    assert rule in answer.body["rule"]
+
+
+@pytest.mark.parametrize(
+    ("change", "field", "rule"),
+    [
+        ({"cascade": []}, "cascade", "must hold 1 to 10 steps, has 0"),
+        ({"cascade": [{"channel": "sms"}] * 11}, "cascade", "must hold 1 to 10 steps, has 11"),
+        ({"cascade": "sms"}, "cascade", "Expected `array"),
+        ({"cascade": ["sms"]}, "cascade[0]", "Expected `object`"),
+        ({"cascade": [{}]}, "cascade[0].channel", "required"),
+        ({"cascade": [{"channel": "sms"}], "channel": "sms"}, "channel", "leave one of them out"),
+        # this daemon runs without an engine
+        ({"cascade": [{"channel": "sms"}] * 2}, "cascade", "has no cascade engine"),
+    ],
+)
+def test_a_cascade_that_breaks_a_rule_is_422_and_named(
+    daemon: DaemonProcess, change: dict[str, Any], field: str, rule: str
+) -> None:
+    answer = ask(daemon, "POST", "/v1/messages", {**GOOD, **change})
+    assert is_problem(answer, 422, field)
+    assert rule in answer.body["rule"]
+
+
+def test_a_step_of_a_batch_is_named_with_its_place(daemon: DaemonProcess) -> None:
+    wrong = {**GOOD, "cascade": [{"channel": "sms", "wait": 0}]}
+    answer = ask(daemon, "POST", "/v1/messages/batch", {"messages": [GOOD, wrong]})
+    assert answer.body["messages"][1]["field"] == "messages[1].cascade[0].wait"
 
 
 @pytest.mark.parametrize("missing", ["to", "text"])
@@ -245,6 +324,11 @@ def test_a_client_that_leaves_in_the_middle_of_a_body_is_no_failure(daemon: Daem
     [
         (("--to", "123"), 1, "to: must be E.164"),
         (("--class", "urgent"), 1, "expected one of otp"),
+        (("--channel", "fax"), 1, "channel: no such channel"),
+        (("--cascade", "sms:0s"), 1, "cascade[0].wait: must be between"),
+        (("--cascade", "fax"), 2, "--cascade: no channel 'fax'"),
+        (("--send-at", "tomorrow"), 1, "send_at: Invalid RFC3339"),
+        (("--max-cost", "0EUR"), 1, "max_cost.amount: must be"),
         (("--key", "hk_test_x"), 1, "send Authorization: Bearer"),
         (("--key", "a\nb"), 2, "the key holds characters that no key has"),
         (("--url", "http://127.0.0.1:1"), 69, "http://127.0.0.1:1 does not answer"),

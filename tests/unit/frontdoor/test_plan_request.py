@@ -15,10 +15,12 @@ from hermes.core.message import Message
 from hermes.core.plan import ONE_SMS, Content, Plan, Step, Unsubscribe
 from hermes.core.quiet import QuietHours
 from hermes.core.units import Money
-from hermes.frontdoor.plan_request import PlanRules, first_words
+from hermes.frontdoor.content import first_words
+from hermes.frontdoor.plan_request import PlanRules
 from hermes.frontdoor.problem import Problem
 from hermes.frontdoor.schema import parse
 from hermes.frontdoor.validation import Rules, message_of
+from hermes.frontdoor.view import accepted_body
 from hermes.routing.table import RouteTable
 from hermes.settings.tree import CascadeDefault
 
@@ -147,19 +149,60 @@ def step_fault(step: int, name: str) -> str:
         ),
         (two() | {"text": None}, step_fault(0, "content.text"), "required"),
         ({"to": TO, "text": "hi", "subject": "S"}, "subject", "belongs to email, and no step"),
-        (two() | {"subject": "a\nb"}, step_fault(0, "content.subject"), "must be one line"),
+        (two() | {"subject": "a\nb"}, "subject", "must be one line"),
+        (two() | {"subject": "a\x7fb"}, "subject", "must be one line"),
+        (two() | {"subject": "S" * 256}, "subject", "Expected `str` of length <= 255"),
+        (two({"content": {"subject": " "}}), step_fault(0, "content.subject"), "must not be empty"),
+        (two({"content": {"html": "a\0"}}), step_fault(0, "content.html"), "must not hold"),
+        (two() | {"html": ""}, "html", "must not be empty"),
+        (two() | {"text": None, "html": "<p>"}, "html", "needs a text beside it"),
+        (
+            two({"content": {"html": "<p>"}}) | {"text": None},
+            step_fault(0, "content.html"),
+            "needs a text beside it",
+        ),
+        (
+            two() | {"unsubscribe": {"url": "https://x.example/?a,b"}},
+            "unsubscribe.url",
+            "must be an https link",
+        ),
+        (
+            two() | {"unsubscribe": {"url": "https://x.example/\0"}},
+            "unsubscribe.url",
+            "must be an https link",
+        ),
+        (two() | {"unsubscribe": {"url": "https://"}}, "unsubscribe.url", "must be an https link"),
+        (two() | {"unsubscribe": {"url": "https://[x"}}, "unsubscribe.url", "must be an https"),
+        (two() | {"unsubscribe": {}}, "unsubscribe.url", "required"),
+        (
+            two() | {"unsubscribe": {"url": "https://x.example", "mailto": "nobody"}},
+            "unsubscribe.mailto",
+            "must be a mail address",
+        ),
         (two() | {"timezone": "Mars/Base"}, "timezone", "must be an IANA name"),
+        (two() | {"timezone": "../etc/passwd"}, "timezone", "must be an IANA name"),
+        (two() | {"timezone": "a\0b"}, "timezone", "must be an IANA name"),
+        (two(second={"to": TO}) | {"to": "a b\0"}, "to", "must be E.164, a mail address or a"),
         (
             two() | {"max_cost": {"amount": "-1", "currency": "EUR"}},
             "max_cost.amount",
             "must be a decimal text above zero",
         ),
-        (
-            two() | {"max_cost": {"amount": "1", "currency": "euro"}},
-            "max_cost.currency",
-            "Expected `str` matching",
+        *(
+            (two() | {"max_cost": {"amount": "1", "currency": c}}, "max_cost.currency", "must be")
+            for c in ("euro", "EUR\n", "")
+        ),
+        *(
+            (two() | {"max_cost": {"amount": a, "currency": "EUR"}}, "max_cost.amount", "must be")
+            for a in ("0", "0.00", "1e3", "1_0", " 1", "NaN", "", "1\0", "\u0661", "9" * 10)
         ),
         (two() | {"send_at": "2025-12-31T00:00:00Z"}, "send_at", "must lie ahead"),
+        (two() | {"send_at": "2026-02-01T00:00:00Z"}, "send_at", "must lie ahead, by 30 days"),
+        (
+            two() | {"send_at": "2026-01-03T00:00:00Z", "expires_at": "2026-01-10T00:00:01Z"},
+            "expires_at",
+            "must lie ahead of send_at, by 7 days at most",
+        ),
         (two() | {"send_at": "2026-01-02T00:00:00"}, "send_at", "must carry a time zone"),
         (
             two() | {"send_at": "2026-01-03T00:00:00Z", "expires_at": "2026-01-02T00:00:00Z"},
@@ -174,6 +217,56 @@ def test_each_fault_names_its_step_and_its_rule(
     found = refused(body)
     assert found[0] == field
     assert found[1].startswith(rule)
+
+
+def test_a_wait_nobody_named_is_told_when_it_is_too_long() -> None:
+    body = two({"wait": None}) | {"expires_at": "2026-01-01T12:04:00Z"}
+    rule = "is 300 s where none is named, and is not shorter than the message's life of 240 s"
+    field, said = refused(body)
+    assert (field, said.startswith(rule)) == ("cascade[0].wait", True)
+
+
+def test_all_waits_together_may_be_longer_than_the_life() -> None:
+    body = two({"wait": "3m"}, {"wait": "3m"}) | {"expires_at": "2026-01-01T12:04:00Z"}
+    assert [step.wait_s for step in made(body).plan.steps] == [180.0, 180.0]
+
+
+def test_the_only_step_waits_till_the_end() -> None:
+    body = {"to": TO, "text": "hi", "cascade": [{"channel": "sms", "wait": 30}]}
+    assert made(body).plan is ONE_SMS
+    assert refused(body | {"cascade": [{"channel": "sms", "wait": 0}]})[0] == "cascade[0].wait"
+
+
+def test_a_step_with_a_text_of_its_own_does_without_the_html_of_the_message() -> None:
+    whole = {"html": "<p>hello</p>", "subject": "S", "unsubscribe": {"url": "https://x.example"}}
+    leave = Unsubscribe("https://x.example")
+    step = made(two() | whole).plan.steps[0]
+    assert step.content == Content(subject="S", html="<p>hello</p>", unsubscribe=leave)
+    step = made(two({"content": {"text": "other"}}) | whole).plan.steps[0]
+    assert step.content == Content(text="other", subject="S", unsubscribe=leave)
+    step = made(two({"content": {"html": "<b>", "subject": "T"}}) | whole).plan.steps[0]
+    assert step.content == Content(subject="T", html="<b>", unsubscribe=leave)
+
+
+def test_the_words_of_all_steps_together_fit_the_belt() -> None:
+    mails = [{"channel": "email", "to": MAIL, "wait": 60} for _ in range(5)]
+    body = {"text": "hi", "html": "x" * 100_000, "cascade": mails}
+    assert len(made(body).plan.steps) == 5
+    field, rule = refused(body | {"html": "x" * 200_000})
+    assert (field, rule.endswith("with the words of each step, the limit is 900000")) == (
+        "body",
+        True,
+    )
+
+
+def test_a_mail_goes_to_an_address_in_one_form() -> None:
+    message = made({"channel": "email", "to": "A@EXAMPLE.net", "text": "hi"})
+    assert (message.to, message.plan.steps[0].to) == ("A@example.net", None)
+
+
+def test_what_no_carrier_serves_is_refused_also_for_one_plain_sms() -> None:
+    rules = replace(RULES, plans=PlanRules())
+    assert refused({"to": TO, "text": "hi"}, rules) == ("channel", "no carrier here serves sms")
 
 
 def test_a_tenant_has_its_own_channels() -> None:
@@ -205,6 +298,13 @@ def test_the_most_specific_default_counts_and_what_does_not_fit_is_left_out() ->
     assert waits("acme", "marketing") == [30.0, None]
     assert waits("other", "otp") == [20.0, None]
     assert waits("other", "marketing") == [None]
+    # nobody who named no step is blamed for one: these are left out, or last till the end
+    assert waits("small", "otp") == [20.0, None]
+    short = {"to": TO, "text": "hi", "class": "otp", "expires_at": "2026-01-01T12:00:10Z"}
+    assert len(made(short, rules, "other").plan.steps) == 2
+    mail = {"to": MAIL, "text": "hi", "class": "otp"}
+    assert [step.channel for step in made(mail, rules).plan.steps] == ["email"]
+    assert refused(mail, rules, "other")[0] == "to"
     explicit = {"to": TO, "text": "hi", "channel": "sms"}
     assert len(made(explicit, rules).plan.steps) == 1
 
@@ -221,10 +321,29 @@ def test_marketing_waits_for_the_end_of_the_recipients_night() -> None:
     assert refused(body | {"expires_at": "2026-01-01T13:00:00Z"}, rules)[0] == "expires_at"
     tokyo = two({"wait": 60}) | {"class": "marketing", "timezone": "Asia/Tokyo"}
     assert made(tokyo, rules).send_at is None
+    by_mail = {"channel": "email", "to": MAIL, "text": "hi", "class": "marketing"}
+    assert made(by_mail, rules).send_at == datetime(2026, 1, 1, 15, tzinfo=UTC)  # nobody knows: UTC
+    long = replace(rules, quiet=QuietHours(time(23), time(22)))
+    everywhere = body | {"to": "+18005550100"}
+    assert refused(everywhere, long)[0] == "timezone"
+    assert made(everywhere | {"timezone": "Europe/Berlin"}, long).send_at is not None
+
+
+def test_the_answer_tells_of_a_start_nobody_asked_for() -> None:
+    rules = replace(RULES, quiet=QuietHours(time(12), time(15)))
+    body = {"to": TO, "text": "hi", "class": "marketing"}
+    moved = accepted_body(made(body, rules))
+    assert moved["send_at"] == "2026-01-01T14:00:00.000000Z"
+    assert moved["reason"]["code"] == "quiet_hours"
+    asked = made(body | {"send_at": "2026-01-01T17:00:00+02:00"}, rules)
+    kept = accepted_body(asked, asked.send_at)
+    assert (kept["send_at"], "reason" in kept) == ("2026-01-01T15:00:00.000000Z", False)
+    assert "send_at" not in accepted_body(made(body | {"class": "otp"}, rules))
 
 
 def test_a_mail_without_a_subject_has_its_first_words() -> None:
-    assert first_words("\n Hello you\nand more") == "Hello you"
+    assert first_words("\n Hello you\nand\x7f more") == "Hello you and more"
     long = "word " * 40
     assert first_words(long) == ("word " * 15).strip()
     assert len(first_words("x" * 200)) == 78
+    assert first_words("\x01\n\u200b") == "Message"

@@ -8,14 +8,18 @@ from uuid import UUID
 
 import pytest
 
+from hermes.core.carrier import Carrier
 from hermes.frontdoor import auth
+from hermes.frontdoor.plan_request import PlanRules
 from hermes.frontdoor.problem import Problem
 from hermes.frontdoor.schema import parse
 from hermes.frontdoor.validation import Rules, message_of
+from hermes.routing.table import RouteTable
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 ID = UUID(int=1)
-RULES = Rules(max_body=100_000, expires_after_s=86_400.0, max_segments=10)
+PLANS = PlanRules(routes=RouteTable((Carrier(id="sim"),)))
+RULES = Rules(max_body=100_000, expires_after_s=86_400.0, max_segments=10, plans=PLANS)
 
 
 def refusal(body: bytes) -> Problem:
