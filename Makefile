@@ -20,8 +20,8 @@ run: $(READY) $(RESTATE) ## start Hermes with everything it needs; Ctrl-C stops 
 	@$(BIN)/hermes run
 
 test: lint $(PEERS) $(RESTATE) ## lint, then every test but the long ones
-	@$(PYTEST) -q -n 2 -m "not chaos and not daemon"
-	@$(PYTEST) -q -n 2 --dist loadfile -m "daemon and not chaos"
+	@$(PYTEST) -q -n 3 -m "not chaos and not daemon"
+	@$(PYTEST) -q -n 3 --dist loadfile -m "daemon and not chaos"
 
 lint: $(READY) ## format check, ruff, mypy strict, import rules
 	@$(BIN)/ruff format --check -q . && $(BIN)/ruff check -q . && echo "ruff: clean"

@@ -255,7 +255,7 @@ def test_every_cascade_ends_by_its_expiry_whatever_the_world_does(
     assert world.now <= world.expires_at + timedelta(seconds=1)
 
 
-@EXAMPLES
+@settings(max_examples=40, deadline=None)  # each walks through days
 @given(plans, st.floats(1, 172_800))
 def test_a_belt_that_stays_full_is_asked_ever_more_seldom(plan: Plan, life_s: float) -> None:
     full = [DispatchResult(answer="full", at=T0)] * 20_000
