@@ -36,7 +36,7 @@ from tests.contract.cascade.rig import plan as plan_of
 pytestmark = pytest.mark.chaos
 
 PARKED = int(os.environ.get("HERMES_CHAOS_PARKED", "100000"))
-RATE = 110.0
+RATE = 120.0
 SLACK_S = 90.0
 COMPLETE_WITHIN = 3600.0
 WAITING = 1000
