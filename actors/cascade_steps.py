@@ -6,13 +6,13 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 from uuid import UUID
 
 import structlog
 from msgspec import structs
 
+from actors.job_places import JobPlaces
 from actors.publish_held import publish_again, with_error
 from actors.stores import admin_of, ensure_belt, open_belt, open_ledger, timing
 from cascade.actions import Result
@@ -22,7 +22,6 @@ from cascade.news import outcome_of
 from hermes import crash
 from hermes.adapters.attempt_store_postgres import PostgresAttemptStore
 from hermes.adapters.cascade_ledger_postgres import PostgresCascadeLedger
-from hermes.adapters.ensure_jetstream import JetStreamAdmin
 from hermes.adapters.postgres import PostgresPool
 from hermes.adapters.stream_jetstream import JetStream
 from hermes.adapters.suppression_postgres import PostgresSuppressionStore
@@ -35,7 +34,6 @@ from hermes.core.plan import Step
 from hermes.core.state import MessageState
 from hermes.core.units import Reason
 from hermes.frontdoor.gather import Gather
-from hermes.ports.attempt_store import JobPlace
 from hermes.ports.cascade_ledger import CascadeLedger, Claim, Ending, OpenCascade
 from hermes.ports.stream import (
     PubAck,
@@ -50,7 +48,6 @@ from hermes.settings import wiring as wirings
 from hermes.settings.carriers import carriers_of
 from hermes.settings.wiring import Wiring
 
-RECORD_EVERY = 0.1
 FULL_WAIT = 2.0
 NAME = "cascade-endpoint"
 
@@ -88,13 +85,10 @@ class LedgerSteps:
         )
         self.suppressions = PostgresSuppressionStore(pool)
         self.attempts = PostgresAttemptStore(pool, Source(wiring.host, NAME), timing(wiring))
-        self.admin: JetStreamAdmin = admin_of(belt, wiring)
+        self.places = JobPlaces(self.attempts, admin_of(belt, wiring))
         receiptless = frozenset(c.id for c in carriers if c.receipts == "none")
         quiet = wiring.settings.quiet.hours
         self.lanes = Lanes(RouteTable(carriers), receiptless, quiet)
-        self.places: list[JobPlace] = []
-        self.created: dict[str, datetime] = {}
-        self.last_seq: dict[str, int] = {}
         self.claims: Gather[Claim, TakenOver | NotOurs] = Gather(self.take_over_many)
         self.dispatches: Gather[Asked, DispatchResult] = Gather(self.dispatch_many)
         self.endings: Gather[Ending, None] = Gather(self.finish_many)
@@ -179,9 +173,7 @@ class LedgerSteps:
             at = go.job.queued_at
             match result:
                 case PubAck():
-                    self.places.append(
-                        JobPlace(go.job.attempt, await self.created_of(result), result.seq)
-                    )
+                    await self.places.note(go.job.attempt, result)
                     reports = self.lanes.reports(go.job.carrier)
                     answers[key] = DispatchResult(answer="accepted", at=at, reports=reports)
                 case StreamFull():
@@ -209,29 +201,6 @@ class LedgerSteps:
         first = {ending.message: ending for ending in reversed(batch)}
         await self.ledger.finish(list(first.values()))
         return [None] * len(batch)
-
-    # Where jobs lie
-
-    async def created_of(self, ack: PubAck) -> datetime:
-        """Give when this incarnation of a stream was made; one that counts from 1 again is new."""
-        if not ack.duplicate:
-            if ack.seq < self.last_seq.get(ack.stream, 0):
-                self.created.pop(ack.stream, None)
-            self.last_seq[ack.stream] = ack.seq
-        if ack.stream not in self.created:
-            self.created[ack.stream] = await self.admin.stream_created(ack.stream)
-        return self.created[ack.stream]
-
-    async def record_forever(self) -> None:
-        """Note where jobs lie, ten times a second: one that is not noted is published again."""
-        while True:
-            await asyncio.sleep(RECORD_EVERY)
-            places, self.places = self.places, []
-            try:
-                await self.attempts.record_jobs(places)
-            except StoreUnavailable as error:
-                self.places = places + self.places
-                self.log.warning("store.unavailable", reason=str(error))
 
 
 def ours(cascade: OpenCascade) -> TakenOver:
@@ -273,7 +242,7 @@ async def open_steps(argument: str) -> AsyncIterator[LedgerSteps]:
     belt = await open_belt(wiring, NAME)
     async with await open_ledger(wiring, NAME, connections=4) as pool:
         steps = LedgerSteps(wiring, carriers_of(wiring), pool, belt)
-        recorder = asyncio.get_running_loop().create_task(steps.record_forever())
+        recorder = asyncio.get_running_loop().create_task(steps.places.record_forever())
         try:
             yield steps
         finally:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 from uuid import UUID, uuid4
 
 from actors.cascade_engine import Engine, open_engine
 from actors.cascade_steps import LedgerEndings
 from actors.event_sink import EventSink
+from actors.job_places import JobPlaces
 from actors.publish_held import publish_again, with_error
 from actors.stage_actor import StageActor
 from actors.stores import (
@@ -37,7 +38,7 @@ from hermes.core.message import Message, decode_message
 from hermes.core.plan import Plan
 from hermes.core.units import PRIORITIES, Reason
 from hermes.core.witness import Witness
-from hermes.ports.attempt_store import JobPlace, Offer, Parking, Taken
+from hermes.ports.attempt_store import Offer, Parking, Taken
 from hermes.ports.cascade_ledger import ANY_STEP
 from hermes.ports.stream import (
     INTAKE,
@@ -55,7 +56,6 @@ BATCH = 200
 GATHER = 0.003
 RETRY_EVERY = 0.5
 FULL_WAIT = 2.0
-RECORD_EVERY = 0.1
 EXPIRED = Reason("expired", "the validity ended before it was taken in")
 
 
@@ -67,9 +67,6 @@ class IntakeStage(StageActor):
         self.carriers: tuple[Carrier, ...] = self.args["carriers"]
         self.boot = uuid4().hex
         self.waiting: list[Delivery] = []
-        self.created: dict[str, datetime] = {}
-        self.last_seq: dict[str, int] = {}
-        self.places: list[JobPlace] = []
         self.taken = 0
         self.parked = 0
         self.is_lazy = self.wiring.has_cascades and self.wiring.settings.restate.lazy_start
@@ -86,6 +83,7 @@ class IntakeStage(StageActor):
         self.pool = await open_ledger(self.wiring, self.name)
         source = Source(self.wiring.host, self.name, self.boot)
         self.store = PostgresAttemptStore(self.pool, source, timing(self.wiring))
+        self.places = JobPlaces(self.store, self.admin)
         self.witness = Witness(source, "")
         self.sink = EventSink(self.belt, f"{self.wiring.host}-{self.name}")
         self.dead = dead_letters_of(self.belt, self.wiring, self.metrics, self.log)
@@ -98,11 +96,11 @@ class IntakeStage(StageActor):
                 INTAKE, priority, self.on_item, self.on_missing, batch=BATCH
             )
         _ = self.spawn(self.take_forever())
-        _ = self.spawn(self.record_forever())
+        _ = self.spawn(self.places.record_forever())
 
     async def on_stop(self, deadline_s: float) -> None:
         """What is not acknowledged comes back to whoever is next."""
-        await self.record()
+        await self.places.record()
         if self.engine is not None:
             await self.engine.close()
         await self.belt.close()
@@ -261,14 +259,13 @@ class IntakeStage(StageActor):
         publications = [self.publication(message, taken) for _, message, taken in go]
         results = await self.put(publications) if go else []
         crash.at("after_jobs", len(publications))
-        places: list[JobPlace] = []
         parkings: list[Parking] = []
         done: list[str] = []
         for (delivery, message, taken), result in zip(go, results, strict=True):
             match result:
                 case PubAck() if taken.attempt is not None:
-                    created = await self.created_of(result)
-                    places.append(JobPlace(taken.attempt, created, result.seq))
+                    await self.places.note(taken.attempt, result)
+                    self.taken += 1
                     done.append(delivery.reply)
                 case StreamFull():
                     reason = Reason("carrier_full", str(result))
@@ -276,10 +273,8 @@ class IntakeStage(StageActor):
                     done.append(delivery.reply)
                 case _:
                     self.log.warning("job.not_published", reason=str(result))
-        self.places += places
         if parkings:
             await self.store.park(parkings)
-        self.taken += len(places)
         self.parked += len(parkings)
         return done
 
@@ -291,22 +286,6 @@ class IntakeStage(StageActor):
             await publish_again(self.belt, publications, results, StreamMissing)
         return results
 
-    async def record_forever(self) -> None:
-        """Note where jobs lie, ten times a second: one that is not noted is published again."""
-        while True:
-            await asyncio.sleep(RECORD_EVERY)
-            await self.record()
-
-    async def record(self) -> None:
-        """Note where jobs lie; while the ledger is away it waits."""
-        places, self.places = self.places, []
-        try:
-            if places:
-                await self.store.record_jobs(places)
-        except StoreUnavailable as error:
-            self.places = places + self.places
-            self.log.warning("store.unavailable", reason=str(error))
-
     def publication(self, message: Message, taken: Taken) -> Publication:
         """Make the publication of a job; its id is the attempt id."""
         assert taken.attempt is not None
@@ -314,16 +293,6 @@ class IntakeStage(StageActor):
         queued_at = taken.queued_at or message.accepted_at
         job = job_of(message, taken.attempt, taken.carrier, queued_at)
         return Publication(subject_of(job), encode_job(job), taken.attempt)
-
-    async def created_of(self, ack: PubAck) -> datetime:
-        """Give when this incarnation of a stream was made; one that counts from 1 again is new."""
-        if not ack.duplicate:
-            if ack.seq < self.last_seq.get(ack.stream, 0):
-                self.created.pop(ack.stream, None)
-            self.last_seq[ack.stream] = ack.seq
-        if ack.stream not in self.created:
-            self.created[ack.stream] = await self.admin.stream_created(ack.stream)
-        return self.created[ack.stream]
 
     async def tell_end(self, message: Message, kind: EventKind, reason: Reason) -> None:
         """Tell how a message ended that never became a job."""

@@ -10,11 +10,11 @@ from hermes.core.channel import ChannelSpec
 from hermes.core.plan import Content, Unsubscribe
 from hermes.frontdoor.schema import ContentRequest, SendRequest, UnsubscribeRequest, invalid
 from hermes.mail.address import BadAddress, parse_address
+from hermes.mail.job_mail import first_words
 from hermes.smpp.segment import MAX_SEGMENTS, TextTooLong, segments
 
-LONGEST_SUBJECT: Final = 78
-NO_WORDS: Final = "Message"
-"""The subject of a text without a word that can be shown."""
+MOST_READ: Final = 4096
+"""Characters of a text that are looked at for a subject."""
 OF_MAIL: Final = ("subject", "html", "unsubscribe")
 CONTROL: Final = re.compile(r"[\x00-\x1f\x7f]")
 # as List-Unsubscribe holds it: in angle brackets, and a comma would begin the next
@@ -103,7 +103,7 @@ def mail_of(request: SendRequest, own: ContentRequest, text: str, prefix: str) -
         check_subject(f"{prefix}content.subject" if own.subject is not None else "subject", subject)
     return Content(
         text=own.text,
-        subject=first_words(text) if subject is None else subject,
+        subject=first_words(text[:MOST_READ]) if subject is None else subject,
         html=html,
         unsubscribe=unsubscribe_of(own.unsubscribe, f"{prefix}content.unsubscribe")
         or unsubscribe_of(request.unsubscribe, "unsubscribe"),
@@ -145,11 +145,3 @@ def refuse_mail_words(content: ContentRequest | SendRequest, prefix: str, rule: 
     for name in OF_MAIL:
         if getattr(content, name) is not None:
             raise invalid(f"{prefix}{name}", rule)
-
-
-def first_words(text: str) -> str:
-    """Give a subject for a mail that has none: its first words, cut at a blank where it can be."""
-    words = " ".join("".join(c if c.isprintable() else " " for c in text[:4096]).split())
-    if len(words) <= LONGEST_SUBJECT:
-        return words or NO_WORDS
-    return words[: LONGEST_SUBJECT + 1].rpartition(" ")[0] or words[:LONGEST_SUBJECT]
