@@ -9,6 +9,7 @@ from typing import Final
 
 from cascade.events import Failure, Outcome, rung_of
 from hermes.core.attempt import Attempt, step_state
+from hermes.core.clock import LEFT
 from hermes.core.outcome import Rules, winning_step
 from hermes.core.state import FINAL_MESSAGE, AttemptState
 from hermes.core.units import Reason, Success
@@ -25,7 +26,6 @@ STATUS: Final[dict[AttemptState, Success | Failure]] = {
     AttemptState.DELIVERED: "delivered",
 }
 WON: Final = Reason("superseded", "another step reached the recipient")
-LEFT: Final = Reason("wait_over", "the cascade has gone on to a later step")
 CANCELLED: Final = Reason("cancelled", "by the tenant")
 ENDED: Final = Reason("superseded", "the message has its outcome")
 

@@ -12,7 +12,6 @@ from cascade.events import Outcome
 from cascade.news import (
     CANCELLED,
     ENDED,
-    LEFT,
     WON,
     CancelEngine,
     NewsAction,
@@ -24,6 +23,7 @@ from cascade.news import (
     outcome_of,
 )
 from hermes.core.attempt import Attempt
+from hermes.core.clock import LEFT
 from hermes.core.outcome import Rules
 from hermes.core.plan import Plan, Step
 from hermes.core.state import AttemptState, MessageState
