@@ -10,13 +10,11 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from msgspec.structs import replace
 
 from hermes.adapters.ledger_postgres import (
     ATTEMPT_COLUMNS,
     INSERT_EVENTS,
     MESSAGE_COLUMNS,
-    Changes,
     encode,
     event_row,
     insert_news,
@@ -27,8 +25,6 @@ from hermes.adapters.unreadable_postgres import RowReader
 from hermes.core.clock import Timing
 from hermes.core.event import Event
 from hermes.core.ids import decode_message_id
-from hermes.core.outcome import MessageRow
-from hermes.core.state import FINAL_MESSAGE
 from hermes.ports.cascade_ledger import Claim, Ending, News, OpenCascade, Placement
 
 CHANNEL: Final = "hermes_cascade"
@@ -88,11 +84,29 @@ where a.message = x.message and a.step = x.step and a.n = 0 and a.state = 0 and 
     and a.next_action = 'republish'
     and a.message = any($2::uuid[]) and a.message between $3 and $4"""
 
-LOCK: Final = f"""
-select json_agg(r)::text from (
-    select {MESSAGE_COLUMNS}, now() as now
-    from message m where m.id = any($1::uuid[]) and m.id between $2 and $3
-    order by m.id for update of m) r"""
+FINISH: Final = """
+with locked as materialized (
+    select m.id, m.tenant, m.reference, m.possible_duplicate, i.state, i.code, i.text
+    from json_to_recordset($1::json) as i(message uuid, state text, code text, text text)
+    join message m on m.id = i.message and m.id = any($2::uuid[]) and m.id between $3 and $4
+    where m.state in ('accepted', 'processing')
+    order by m.id for update of m),
+done as (
+    update message m set state = l.state, done_at = now(), reason_code = l.code,
+        reason_text = l.text, next_at = null, next_action = null
+    from locked l where m.id = l.id and m.id = any($2::uuid[]) and m.id between $3 and $4),
+hooks as (
+    insert into webhook_outbox (tenant, endpoint, message, state, reference, reason_code,
+        reason_text, possible_duplicate)
+    select l.tenant, e.id, l.id, l.state, l.reference, l.code, l.text, l.possible_duplicate
+    from locked l join webhook_endpoint e on e.tenant = l.tenant and e.disabled_at is null
+        and (e.states is null or l.state = any(e.states))
+    on conflict do nothing),
+news as (
+    insert into cascade_news (message, step) select id, -1 from locked
+    on conflict (message, step) do update set version = cascade_news.version + 1, next_at = now()
+    returning pg_notify('hermes_cascade', ''))
+select count(*)::text from news"""
 
 DUE_NEWS: Final = """
 with due as (
@@ -117,13 +131,6 @@ OPEN: Final = RowReader(
 )
 
 
-class _Locked(MessageRow, frozen=True, kw_only=True):
-    now: datetime
-
-
-LOCKED: Final = msgspec.json.Decoder(list[_Locked])
-
-
 class PostgresCascadeLedger:
     """See `hermes.ports.cascade_ledger.CascadeLedger` for the contract of the public methods."""
 
@@ -133,17 +140,15 @@ class PostgresCascadeLedger:
         self._ears: psycopg.AsyncConnection[tuple[object, ...]] | None = None
 
     async def take_over(self, claims: Sequence[Claim]) -> dict[UUID, OpenCascade]:
-        """See the port. What is known of earlier steps is read after the lock was had."""
+        """See the port. What is known of earlier steps is read once the owner is written."""
         if not claims:
             return {}
         ids = [claim.message for claim in claims]
+        parameters = (encode(sorted(claims, key=lambda c: c.message)), *with_bounds(ids))
 
         async def work(connection: Connection) -> dict[UUID, OpenCascade]:
-            parameters = (encode(sorted(claims, key=lambda c: c.message)), *with_bounds(ids))
-            async with connection.transaction():
-                text = await fetch_text(connection, TAKE_OVER, *parameters)
-                taken = IDS.decode(text) if text else []
-                return await _read(connection, taken)
+            text = await fetch_text(connection, TAKE_OVER, *parameters)
+            return await _read(connection, IDS.decode(text) if text else [])
 
         return await self._pool.run(work)
 
@@ -175,21 +180,17 @@ class PostgresCascadeLedger:
         """See the port."""
         if not endings:
             return
-        how = {ending.message: ending for ending in endings}
-
-        async def work(connection: Connection) -> None:
-            async with connection.transaction():
-                text = await fetch_text(connection, LOCK, *with_bounds(list(how)))
-                changes = Changes()
-                for locked in LOCKED.decode(text) if text else ():
-                    fields = {name: getattr(locked, name) for name in MessageRow.__struct_fields__}
-                    row = MessageRow(**fields)
-                    if row.state not in FINAL_MESSAGE:
-                        after = ended(row, how[row.id], locked.now)
-                        changes.note((row, ()), (after, ()))
-                await changes.write(connection)
-
-        await self._pool.run(work)
+        rows = [
+            {
+                "message": ending.message,
+                "state": ending.state,
+                "code": ending.reason.code if ending.reason else None,
+                "text": (ending.reason.text or None) if ending.reason else None,
+            }
+            for ending in sorted(endings, key=lambda e: e.message)
+        ]
+        parameters = (encode(rows), *with_bounds([ending.message for ending in endings]))
+        await self._pool.run(lambda c: fetch_text(c, FINISH, *parameters))
 
     async def add_news(self, news: Sequence[tuple[UUID, int]]) -> None:
         """See the port."""
@@ -234,20 +235,6 @@ class PostgresCascadeLedger:
         ears, self._ears = self._ears, None
         if ears is not None:
             await ears.close()
-
-
-def ended(row: MessageRow, how: Ending, now: datetime) -> MessageRow:
-    """Give a message as its engine ended it."""
-    reason = how.reason
-    return replace(
-        row,
-        state=how.state,
-        done_at=now,
-        reason_code=reason.code if reason else None,
-        reason_text=(reason.text or None) if reason else None,
-        next_at=None,
-        next_action=None,
-    )
 
 
 async def _read(connection: Connection, messages: Sequence[UUID]) -> dict[UUID, OpenCascade]:
