@@ -113,7 +113,7 @@ async def test_a_late_confirmation_stops_an_sms_that_is_queued(
     number = Numbers.new(DELIVERED)
     assert (await asyncio.to_thread(daemon.run, "carrier", "pause", "sim")).returncode == 0
     try:
-        mail = {"channel": "email", "to": "confirm+4@four.example.net", "wait": 1}
+        mail = {"channel": "email", "to": "confirm+6@four.example.net", "wait": 1}
         name = await send(client, mail, {"channel": "sms", "to": number, "wait": 600})
         async with asyncio.timeout(WITHIN):
             while len((await client.view(name))["attempts"]) < 2:
@@ -134,7 +134,7 @@ async def test_a_late_confirmation_supersedes_an_sms_the_carrier_has(
     daemon: DaemonProcess, client: Client
 ) -> None:
     number = Numbers.new(SILENT)
-    mail = {"channel": "email", "to": "confirm+3@five.example.net", "wait": 1}
+    mail = {"channel": "email", "to": "confirm+8@five.example.net", "wait": 1}
     name = await send(client, mail, {"channel": "sms", "to": number, "wait": 600})
     view = await final(client, name)
     assert view["state"] == "delivered"
