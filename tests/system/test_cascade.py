@@ -44,7 +44,8 @@ def carrier() -> Iterator[CarrierProcess]:
 def daemon(carrier: CarrierProcess, request: pytest.FixtureRequest) -> Iterator[DaemonProcess]:
     """One daemon for each way to start: at once, or when the first step failed or was silent."""
     lazy = {"HERMES_RESTATE__LAZY_START": "true"} if request.param == "lazy" else {}
-    config = carrier.configure(window=10)
+    price = '[{ prefix = "", amount = "0.05", currency = "EUR" }]'
+    config = carrier.configure(window=10, price=price)
     with running_daemon({**ENV, **lazy}, config=config) as running:
         yield running
 
@@ -126,11 +127,16 @@ async def test_a_cancelled_cascade_goes_no_further(carrier: CarrierProcess, clie
     assert "superseded" in [event["kind"] for event in view["events"]]
 
 
-async def test_a_bound_on_the_cost_refuses_a_step_and_the_next_is_tried(
-    carrier: CarrierProcess, client: Client
+@pytest.mark.parametrize(
+    ("amount", "state", "sent"),
+    [("0.04", "failed", [0, 0]), ("0.05", "failed", [1, 0]), ("0.10", "delivered", [1, 1])],
+)
+async def test_a_bound_on_the_cost_refuses_the_step_that_would_pass_it(
+    carrier: CarrierProcess, client: Client, amount: str, state: str, sent: list[int]
 ) -> None:
-    # the simulated carrier has no price: nothing is refused, and the bound is shown
-    first = sms(DELIVERED, 600)
-    cost = {"amount": "0.05", "currency": "EUR"}
-    view = await final(client, await send(client, first, sms(DELIVERED), max_cost=cost))
-    assert view["state"] == "delivered"
+    steps = sms(UNDELIVERED, 600), sms(DELIVERED, 600)
+    cost = {"amount": amount, "currency": "EUR"}
+    view = await final(client, await send(client, *steps, max_cost=cost))
+    assert (view["state"], submits(carrier, *steps)) == (state, sent)
+    if state == "failed":
+        assert view["reason"]["code"] == "max_cost"
