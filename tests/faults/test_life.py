@@ -183,5 +183,5 @@ async def test_thousands_of_messages_leave_no_task_no_descriptor_and_no_memory(e
         gc.collect()
         assert sys.getallocatedblocks() - blocks < MANY // 50
         assert len(asyncio.all_tasks()) == tasks
-        assert descriptors() == files
+        assert descriptors() <= files
         esme.link.on_event = told
