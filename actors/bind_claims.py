@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Protocol
 
 from actors.bind_job import HeldJob, Part, recut
 from actors.bind_outcomes import DEFAULT_RETRY, KEEP_CLAIM
 from actors.dead_letter_kinds import of_claim
-from actors.dead_letter_sink import DeadLetterSink
+from actors.outside import Outside
 from hermes.core.carrier import Carrier
 from hermes.core.claim import (
     ACCEPTED,
@@ -30,30 +29,11 @@ from hermes.core.errors import Unreadable
 from hermes.core.event import Event
 from hermes.core.units import Reason
 from hermes.core.witness import Witness
-from hermes.ports.claims import Advance, ClaimRequest, Claims, Leases, claim_key
+from hermes.ports.claims import Advance, ClaimRequest, claim_key
 
 ONLY = (WRITTEN,)
 OWNER_GONE = Reason("owner_gone", "who had it went down with the submit open")
 EXPIRED = Reason("expired", "the validity ended before a submit")
-
-
-class Around(Protocol):
-    """What claiming needs of the world."""
-
-    @property
-    def claims(self) -> Claims: ...
-
-    @property
-    def leases(self) -> Leases: ...
-
-    @property
-    def dead(self) -> DeadLetterSink: ...
-
-    @property
-    def clock(self) -> Callable[[], datetime]: ...
-
-    @property
-    def memory_made_at(self) -> Callable[[], datetime]: ...
 
 
 @dataclass(slots=True)
@@ -77,7 +57,7 @@ class Acted:
 class Claiming:
     """Claims parts in the name of one incarnation, `me` = host/bind/boot."""
 
-    def __init__(self, carrier: Carrier, witness: Witness, me: str, outside: Around) -> None:
+    def __init__(self, carrier: Carrier, witness: Witness, me: str, outside: Outside) -> None:
         self.carrier, self.witness, self.me, self.out = carrier, witness, me, outside
 
     async def act(self, batch: Sequence[Part]) -> Acted:

@@ -1,53 +1,29 @@
-"""How a bind's submits end: into memory, as events on the belt, then the ack of the job."""
+"""How a bind's submits end."""
 
 from __future__ import annotations
 
-import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
 
 from actors.bind_job import HeldJob, Part
-from actors.dead_letter_sink import DeadLetterSink
-from actors.event_sink import EventSink
-from hermes import crash
+from actors.job_outcomes import JobOutcomes
+from actors.outside import BindOutside
 from hermes.core.carrier import Carrier
 from hermes.core.claim import ACCEPTED, DEFERRED, REFUSED, UNCERTAIN
-from hermes.core.errors import StoreUnavailable
 from hermes.core.event import Event
 from hermes.core.ids import split_attempt_id
 from hermes.core.receipt import ReceiptNote, kind_of_receipt
 from hermes.core.units import Reason
 from hermes.core.witness import Witness
-from hermes.metrics import Metrics
-from hermes.ports.claims import Claims, Leases
 from hermes.ports.link import NoResponse, SubmitResult
-from hermes.ports.receipt_store import Accepted, OrphanMatch, ReceiptStore, Settlement, Target
-from hermes.ports.stream import Acknowledger
+from hermes.ports.receipt_store import Accepted, OrphanMatch, Settlement, Target
 from hermes.smpp.status import StatusClass, classify, overrides_of, status_name
 from hermes.smpp.submit import destination_of, sender_of
 
 KEEP_CLAIM = timedelta(hours=24)
-RETRY_EVERY = 0.5
-GATHER = 0.005
 DEFAULT_RETRY = 30.0
-
-
-@dataclass(frozen=True, slots=True)
-class Outside:
-    """What the outbound side needs of the world."""
-
-    claims: Claims
-    leases: Leases
-    receipts: ReceiptStore
-    belt: Acknowledger
-    sink: EventSink
-    dead: DeadLetterSink
-    clock: Callable[[], datetime]
-    memory_made_at: Callable[[], datetime]
-    metrics: Metrics
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,75 +37,39 @@ class Result:
     refused: Reason | None = None
 
 
-class Outcomes:
-    """Settles results in batches; `forget(attempt)` is told of each that is acknowledged."""
+class Outcomes(JobOutcomes[Result, BindOutside]):
+    """A job is told once all its parts are; receipts that came before their response too."""
+
+    channel = "sms"
 
     def __init__(
-        self, carrier: Carrier, witness: Witness, outside: Outside, forget: Callable[[str], None]
+        self,
+        carrier: Carrier,
+        witness: Witness,
+        outside: BindOutside,
+        forget: Callable[[str], None],
     ) -> None:
-        self.carrier, self.witness, self.out, self.forget = carrier, witness, outside, forget
+        super().__init__(carrier, outside, forget)
+        self.witness = witness
         self.overrides = overrides_of(carrier.status_map)
-        self.results: deque[Result] = deque()
-        self.settled: list[tuple[Result, ...]] = []
         self.orphans: list[OrphanMatch] = []
-        self.unsettled = 0
-        self.untold = 0
-        self.came = asyncio.Event()
-        self.ready = asyncio.Event()
-        self.on_settled: Callable[[], None] = lambda: None
         self.accepted_count = 0
 
-    @property
-    def is_idle(self) -> bool:
-        """Say whether everything that ended is settled, told and acknowledged."""
-        return self.unsettled == 0 and self.untold == 0
+    async def remember(self, batch: Sequence[Result]) -> None:
+        """See `JobOutcomes.remember`; ids go with the outcomes, and find what came before them."""
+        settlements = [self.settlement(result) for result in batch]
+        self.orphans += await self.out.receipts.settle_accepted(self.carrier.id, settlements)
 
-    def add(self, result: Result) -> None:
-        """A submit ended. Until memory knows, it counts as in flight: a crash would repeat it."""
-        self.results.append(result)
-        self.unsettled += 1
-        self.untold += 1
-        self.came.set()
+    def events_of(self, batch: Sequence[Result]) -> list[Event]:
+        """See `JobOutcomes.events_of`."""
+        orphans, self.orphans = self.orphans, []
+        return [
+            *(self.event_of(result) for result in batch),
+            *(self.event_of_orphan(orphan) for orphan in orphans),
+        ]
 
-    async def settle_forever(self) -> None:
-        """Write outcomes into memory as they come; those that come meanwhile are the next batch."""
-        while True:
-            await self.came.wait()
-            self.came.clear()
-            batch = tuple(self.results)
-            self.results.clear()
-            self.orphans += await self.remember([self.settlement(r) for r in batch])
-            crash.at("after_correlation", len(batch))
-            self.unsettled -= len(batch)
-            self.settled.append(batch)
-            self.ready.set()
-            self.on_settled()
-
-    async def tell_forever(self) -> None:
-        """Tell what is settled, fifty or five milliseconds at a time, then acknowledge."""
-        while True:
-            await self.ready.wait()
-            self.ready.clear()
-            await asyncio.sleep(GATHER)
-            batch = [result for part in self.settled for result in part]
-            orphans, self.settled, self.orphans = self.orphans, [], []
-            await self.tell(batch, orphans)
-            self.untold -= len(batch)
-
-    async def tell(self, batch: list[Result], orphans: list[OrphanMatch]) -> None:
-        """Store the events of a batch, for as long as the belt takes, and ack its jobs."""
-        events = [self.event_of(result) for result in batch]
-        events += [self.event_of_orphan(orphan) for orphan in orphans]
-        await self.out.sink.store(events)
-        crash.at("after_event", len(batch))
-        for event in events:
-            self.out.metrics.messages.labels("sms", self.carrier.id, event.kind).inc()
-        crash.at("before_ack", len(batch))
-        await self.ack(self.told(batch))
-
-    @staticmethod
-    def told(batch: list[Result]) -> list[HeldJob]:
-        """Give the jobs of which everything is told by now."""
+    def done_of(self, batch: Sequence[Result]) -> list[HeldJob]:
+        """See `JobOutcomes.done_of`."""
         done: list[HeldJob] = []
         for result in batch:
             held = result.part.held
@@ -137,17 +77,6 @@ class Outcomes:
             if held.untold == 0:
                 done.append(held)
         return done
-
-    async def remember(self, settlements: list[Settlement]) -> list[OrphanMatch]:
-        """Write outcomes and ids into memory, trying again while it is away."""
-        while settlements:
-            try:
-                return await self.out.receipts.settle_accepted(self.carrier.id, settlements)
-            except StoreUnavailable as error:
-                self.out.sink.refuse(error)
-                await asyncio.sleep(RETRY_EVERY)
-            self.out.sink.is_refused = False
-        return []
 
     def settlement(self, result: Result) -> Settlement:
         """Give what the claim keeps of a result."""
@@ -218,15 +147,6 @@ class Outcomes:
         """Give the event of a receipt that came before its response."""
         note = ReceiptNote.parse(orphan.inbound)
         return receipt_event(self.witness, self.carrier, orphan.target, note, self.out.clock())
-
-    async def ack(self, done: Sequence[HeldJob]) -> None:
-        """Acknowledge and let go; an ack that is lost comes back and meets its claim."""
-        for held in done:
-            self.forget(held.attempt)
-        try:
-            await self.out.belt.ack_many(held.reply for held in done)
-        except StoreUnavailable as error:
-            self.out.sink.last_error = str(error)
 
 
 def receipt_event(

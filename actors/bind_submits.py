@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
 from collections.abc import Callable, Sequence
 from datetime import datetime
 
-from actors.bind_claims import Claiming
 from actors.bind_job import HeldJob, Part, recut
-from actors.bind_outcomes import RETRY_EVERY, Outcomes, Outside, Result
-from actors.contract_rate import Unlimited
+from actors.bind_outcomes import Outcomes, Result
+from actors.job_submits import JobSubmits
+from actors.outside import BindOutside
 from hermes import crash
 from hermes.core.carrier import Carrier
 from hermes.core.claim import NEW
-from hermes.core.errors import StoreUnavailable, Unreadable
-from hermes.core.job import Job, decode_job
-from hermes.core.ready import ReadyQueue
+from hermes.core.errors import StoreUnavailable
+from hermes.core.job import Job
 from hermes.core.units import Reason
 from hermes.core.witness import Witness
 from hermes.ports.claims import Settled
@@ -40,52 +38,22 @@ MOST_NACKS = 3
 WRITTEN = 0.01
 
 
-class Submits:
-    """Everything between a delivery and its ack. All of it runs in the bind's loop."""
+class Submits(JobSubmits):
+    """The segments of a bind, submitted at the learned pace."""
 
     def __init__(
-        self, carrier: Carrier, witness: Witness, me: str, outside: Outside, pacing: Pacing
+        self, carrier: Carrier, witness: Witness, me: str, outside: BindOutside, pacing: Pacing
     ) -> None:
-        self.carrier, self.me, self.out = carrier, me, outside
+        super().__init__(carrier, witness, me, outside)
         self.pacing = pacing
-        self.claims = Claiming(carrier, witness, me, outside)
-        self.contract = Unlimited()
-        self.ready: ReadyQueue[Part] = ReadyQueue()
-        self.held: dict[str, HeldJob] = {}
-        self.outgoing: deque[Part] = deque()
         self.late: dict[str, Part] = {}
         self.ending: dict[HeldJob, list[Result]] = {}
-        self.outcomes = Outcomes(carrier, witness, outside, self.forget)
+        self.outcomes: Outcomes = Outcomes(carrier, witness, outside, self.forget)
         self.outcomes.on_settled = self.wake_up
-        self.unread: list[tuple[Delivery, Unreadable]] = []
-        self.claiming = 0
-        self.in_flight = 0
         self.link: Link | None = None
-        self.stopping = False
-        self.wake = asyncio.Event()
-        self.on_change: Callable[[], None] = lambda: None
         self.on_wrong: Callable[[BindRetry, str], None] = lambda _retry, _reason: None
         self.wrong = 0
         self.nacks = 0
-
-    # What comes in
-
-    def hold(self, deliveries: Sequence[Delivery]) -> None:
-        """Take jobs the stage sent; one held already keeps its place under the newer reply."""
-        for delivery in deliveries:
-            try:
-                job = decode_job(delivery.data)
-            except Unreadable as error:
-                self.unread.append((delivery, error))
-                continue
-            known = self.held.get(job.attempt)
-            if known is not None:
-                known.reply = delivery.reply
-                continue
-            self.held[job.attempt] = held = self.held_of(job, delivery)
-            for part in held.parts:
-                self.ready.put(part)
-        self.wake.set()
 
     def held_of(self, job: Job, delivery: Delivery) -> HeldJob:
         """Make the parts of a job; one that cannot be encoded has a single part that fails."""
@@ -104,41 +72,23 @@ class Submits:
         held.untold = len(held.parts)
         return held
 
-    def wake_up(self) -> None:
-        """Look again: credit, jobs or memory changed."""
-        self.wake.set()
-
-    def forget(self, attempt: str) -> None:
-        """A job is done with."""
-        self.held.pop(attempt, None)
+    @property
+    def is_open(self) -> bool:
+        """See `JobSubmits.is_open`."""
+        return self.link is not None
 
     @property
-    def held_count(self) -> int:
-        """Segments in hand that are not on the wire."""
-        return len(self.ready) + len(self.outgoing) + self.claiming
+    def credit(self) -> int:
+        """See `JobSubmits.credit`."""
+        return 0 if self.link is None else self.link.credit
 
-    # Claim and submit
+    @property
+    def accepted_count(self) -> int:
+        """See `JobSubmits.accepted_count`."""
+        return self.outcomes.accepted_count
 
-    async def submit_forever(self) -> None:
-        """Whenever there is credit: claim as much, then submit at the learned pace."""
-        while True:
-            await self.wake.wait()
-            self.wake.clear()
-            if self.unread:
-                await self.bury_unread()
-            if self.link is None or self.stopping or self.out.sink.is_refused:
-                continue
-            room = self.link.credit - len(self.outgoing) - self.outcomes.unsettled
-            batch = self.ready.take(room) if room > 0 else []
-            if batch:
-                await self.claim(batch)
-            await self.submit_outgoing()
-            self.on_change()
-
-    async def bury_unread(self) -> None:
-        """Set jobs aside that nobody can read; what cannot be now is delivered again."""
-        unread, self.unread = self.unread, []
-        await self.out.dead.bury(unread)
+    async def before_claim(self, batch: Sequence[Part]) -> None:
+        """See `JobSubmits.before_claim`; a part that came back goes again under its claim."""
 
     async def submit_outgoing(self) -> None:
         """Put claimed jobs on the wire, one interval apart and within the contract rate."""
@@ -288,67 +238,19 @@ class Submits:
         """The host's time."""
         return self.out.clock()
 
-    async def claim(self, batch: list[Part]) -> None:
-        """Claim a batch for its credit, then act on each job by the table of claims."""
-        self.claiming += len(batch)
-        for part in batch:
-            part.held.out += 1
-        try:
-            acted = await self.claims.act(batch)
-        except StoreUnavailable as error:
-            self.out.sink.refuse(error)
-            self.return_to_head(batch)
-            asyncio.get_running_loop().call_later(RETRY_EVERY, self.resume)
-            return
-        finally:
-            self.claiming -= len(batch)
-        crash.at("after_claim", len(batch))
-        self.outgoing.extend(acted.go)
-        if acted.wait:
-            self.return_to_head(acted.wait)
-            self.wake.set()
-        if acted.later:
-            self.return_to_head(acted.later)
-            asyncio.get_running_loop().call_later(RETRY_EVERY, self.wake_up)
-        for part in acted.dropped:
-            part.held.out -= 1
-            queued = self.ready.remove(part.held)
-            self.ready.put_back([other for other in queued if other in part.held.parts])
-        for held in acted.left + acted.done:
-            self.ready.remove(held)
-            self.ready.free(held.parts[0])
-        for held in acted.left:
-            self.forget(held.attempt)
-        if acted.told or acted.done:
-            await self.out.sink.store(acted.told)
-            await self.outcomes.ack(acted.done)
-
-    def return_to_head(self, parts: list[Part]) -> None:
-        """Put parts that were taken back to the head of the queue."""
-        for part in parts:
-            part.held.out -= 1
-        self.ready.put_back(parts)
-
-    def resume(self) -> None:
-        """Try again after memory was away."""
-        self.out.sink.is_refused = False
-        self.wake.set()
-
     # Hand back
 
     def unlink(self) -> None:
         """The session ended: what is claimed and not written goes back to the head."""
         self.link = None
-        self.return_to_head(list(self.outgoing))
-        self.outgoing.clear()
+        self.take_back()
 
     async def hand_back(self) -> int:
         """Give every job that is not on the wire back to the belt; give how many that were.
 
         A job of which parts are with the carrier says in its claim which were never written.
         """
-        self.return_to_head(list(self.outgoing))
-        self.outgoing.clear()
+        self.take_back()
         unsent: dict[HeldJob, list[Part]] = {}
         for part in self.ready.hand_back():
             unsent.setdefault(part.held, []).append(part)

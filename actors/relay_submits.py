@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import timedelta
 
-from actors.bind_claims import Claiming
 from actors.bind_job import HeldJob, Part
-from actors.bind_outcomes import RETRY_EVERY
-from actors.contract_rate import Unlimited
+from actors.job_submits import JobSubmits
+from actors.outside import Outside
 from actors.relay_judge import Ending, Judge, lost, not_composed
-from actors.relay_outcomes import MailOutcomes, MailOutside, MailResult
+from actors.relay_outcomes import MailOutcomes, MailResult
 from hermes import crash
 from hermes.core.carrier import Carrier
-from hermes.core.errors import StoreUnavailable, TenantError, Unreadable
-from hermes.core.job import decode_job
-from hermes.core.ready import ReadyQueue
+from hermes.core.errors import StoreUnavailable, TenantError
+from hermes.core.job import Job
 from hermes.core.witness import Witness
 from hermes.mail.job_mail import Composer
 from hermes.mail.verdict import Classifier
@@ -28,11 +25,11 @@ from hermes.ports.stream import Delivery
 WRITTEN = 0.01
 
 
-class RelaySubmits:
-    """Everything between a delivery and its ack. All of it runs in the consumer's loop.
+class RelaySubmits(JobSubmits):
+    """The mails of a relay, one part each.
 
-    A mail is one part of its job. What a relay did not take goes back to the head without its
-    claim, so that an expiry or a cancellation that came meanwhile is seen.
+    What a relay did not take goes back to the head without its claim, so that an expiry or a
+    cancellation that came meanwhile is seen.
     """
 
     def __init__(
@@ -40,116 +37,48 @@ class RelaySubmits:
         carrier: Carrier,
         witness: Witness,
         me: str,
-        outside: MailOutside,
+        outside: Outside,
         composer: Composer,
         classifier: Classifier,
     ) -> None:
-        self.carrier, self.witness, self.me, self.out = carrier, witness, me, outside
+        super().__init__(carrier, witness, me, outside)
         self.composer = composer
-        self.claims = Claiming(carrier, witness, me, outside)
-        self.contract = Unlimited()
-        self.ready: ReadyQueue[Part] = ReadyQueue()
-        self.held: dict[str, HeldJob] = {}
-        self.outgoing: deque[Part] = deque()
-        self.outcomes = MailOutcomes(carrier, outside, self.forget)
+        self.outcomes: MailOutcomes = MailOutcomes(carrier, outside, self.forget)
         self.outcomes.on_settled = self.wake_up
-        self.unread: list[tuple[Delivery, Unreadable]] = []
-        self.claiming = 0
-        self.in_flight = 0
         self.relay: Relay | None = None
-        self.stopping = False
-        self.wake = asyncio.Event()
-        self.on_change: Callable[[], None] = lambda: None
         self.judging = Judge(classifier, composer)
 
-    # What comes in
-
-    def hold(self, deliveries: Sequence[Delivery]) -> None:
-        """Take jobs the stage sent; one held already keeps its place under the newer reply."""
-        for delivery in deliveries:
-            try:
-                job = decode_job(delivery.data)
-            except Unreadable as error:
-                self.unread.append((delivery, error))
-                continue
-            known = self.held.get(job.attempt)
-            if known is not None:
-                known.reply = delivery.reply
-                continue
-            held = HeldJob(job, delivery.reply, delivery.num_delivered)
-            held.parts = [Part(held, 0, b"")]
-            self.held[job.attempt] = held
-            self.ready.put(held.parts[0])
-        self.wake.set()
-
-    def wake_up(self) -> None:
-        """Look again."""
-        self.wake.set()
+    def held_of(self, job: Job, delivery: Delivery) -> HeldJob:
+        """See `JobSubmits.held_of`."""
+        held = HeldJob(job, delivery.reply, delivery.num_delivered)
+        held.parts = [Part(held, 0, b"")]
+        return held
 
     def forget(self, attempt: str) -> None:
         """A job is done with."""
-        self.held.pop(attempt, None)
+        super().forget(attempt)
         self.judging.patience.forget(attempt)
 
     @property
-    def held_count(self) -> int:
-        """Jobs in hand that are not with the relay."""
-        return len(self.ready) + len(self.outgoing) + self.claiming
+    def is_open(self) -> bool:
+        """See `JobSubmits.is_open`."""
+        return self.relay is not None
 
     @property
     def credit(self) -> int:
-        """How many mails the relay would take now."""
-        return self.relay.credit if self.relay is not None else 0
+        """See `JobSubmits.credit`."""
+        return 0 if self.relay is None else self.relay.credit
+
+    @property
+    def accepted_count(self) -> int:
+        """See `JobSubmits.accepted_count`."""
+        return self.judging.accepted_count
 
     # Claim and submit
 
-    async def submit_forever(self) -> None:
-        """Whenever there is credit: claim as much, then mail it."""
-        while True:
-            await self.wake.wait()
-            self.wake.clear()
-            if self.unread:
-                unread, self.unread = self.unread, []
-                await self.out.dead.bury(unread)
-            if self.stopping or self.out.sink.is_refused:
-                continue
-            room = self.credit - len(self.outgoing) - self.outcomes.unsettled
-            batch = self.ready.take(room) if room > 0 else []
-            if batch:
-                await self.claim(batch)
-            await self.submit_outgoing()
-            self.on_change()
-
-    async def claim(self, batch: list[Part]) -> None:
-        """Claim a batch for its credit, then act on each job by the table of claims."""
-        self.claiming += len(batch)
-        for part in batch:
-            part.held.out += 1
-        try:
-            await self.drop_claims([part for part in batch if part.held.claimed])
-            acted = await self.claims.act(batch)
-        except StoreUnavailable as error:
-            self.out.sink.refuse(error)
-            self.return_to_head(batch)
-            asyncio.get_running_loop().call_later(RETRY_EVERY, self.resume)
-            return
-        finally:
-            self.claiming -= len(batch)
-        crash.at("after_claim", len(batch))
-        self.outgoing.extend(acted.go)
-        if acted.wait:
-            self.return_to_head(acted.wait)
-            self.wake.set()
-        if acted.later:
-            self.return_to_head(acted.later)
-            asyncio.get_running_loop().call_later(RETRY_EVERY, self.wake_up)
-        for held in acted.left + acted.done:
-            self.ready.free(held.parts[0])
-        for held in acted.left:
-            self.forget(held.attempt)
-        if acted.told or acted.done:
-            await self.out.sink.store(acted.told)
-            await self.outcomes.ack(acted.done)
+    async def before_claim(self, batch: Sequence[Part]) -> None:
+        """See `JobSubmits.before_claim`."""
+        await self.drop_claims([part for part in batch if part.held.claimed])
 
     async def drop_claims(self, parts: Sequence[Part]) -> None:
         """Undo the claims of mails that went back. Raises StoreUnavailable."""
@@ -158,17 +87,6 @@ class RelaySubmits:
         await self.out.claims.drop(self.carrier.id, [part.held.attempt for part in parts], self.me)
         for part in parts:
             part.held.claimed = part.is_marked = False
-
-    def return_to_head(self, parts: Sequence[Part]) -> None:
-        """Put parts that were taken back to the head of the queue."""
-        for part in parts:
-            part.held.out -= 1
-        self.ready.put_back(parts)
-
-    def resume(self) -> None:
-        """Try again after memory was away."""
-        self.out.sink.is_refused = False
-        self.wake.set()
 
     async def submit_outgoing(self) -> None:
         """Give claimed mails to the relay, within the contract rate."""
@@ -243,11 +161,6 @@ class RelaySubmits:
         """The relay is gone: what is claimed and not with it goes back to the head."""
         self.relay = None
         self.take_back()
-
-    def take_back(self) -> None:
-        """Put what was to go next back to the head."""
-        self.return_to_head(list(self.outgoing))
-        self.outgoing.clear()
 
     async def hand_back(self) -> int:
         """Give every job that is not with the relay back to the belt; give how many that were."""

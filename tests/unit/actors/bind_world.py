@@ -13,10 +13,10 @@ from uuid import UUID
 import msgspec
 import structlog
 
-from actors.bind_outcomes import Outside
 from actors.bind_submits import Submits
 from actors.dead_letter_sink import DeadLetterSink
 from actors.event_sink import EventSink
+from actors.outside import BindOutside
 from hermes.core.carrier import Bind, Carrier
 from hermes.core.errors import StoreUnavailable
 from hermes.core.event import Event, Source, decode_envelope
@@ -130,16 +130,16 @@ class World:
             carrier,
             Witness(Source("h1", "sim-1"), "sim"),
             f"h1/sim-1/{boot}",
-            Outside(
+            BindOutside(
                 self.claims,
                 self.leases,
-                MemoryReceiptStore(self.claims),
                 self.belt,
                 EventSink(self.belt, f"h1-sim-1-{boot}"),
                 DeadLetterSink(self.belt, self.streams, metrics, now, log),
                 now,
                 lambda: datetime.fromtimestamp(0, UTC),
                 metrics,
+                MemoryReceiptStore(self.claims),
             ),
             Pacing(None),
         )

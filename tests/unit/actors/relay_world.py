@@ -13,7 +13,7 @@ import structlog
 
 from actors.dead_letter_sink import DeadLetterSink
 from actors.event_sink import EventSink
-from actors.relay_outcomes import MailOutside
+from actors.outside import Outside
 from actors.relay_submits import RelaySubmits
 from hermes.core.carrier import Carrier, RelayAccount
 from hermes.core.event import Event, Source, decode_envelope
@@ -88,7 +88,7 @@ class RelayWorld:
             CARRIER,
             Witness(Source("h1", "mail/relay"), "mail"),
             f"h1/relay/{boot}",
-            MailOutside(
+            Outside(
                 self.claims,
                 self.leases,
                 self.belt,
