@@ -30,7 +30,6 @@ from hermes.core.errors import StoreUnavailable
 from hermes.core.event import Source
 from hermes.core.ids import decode_message_id
 from hermes.core.job import encode_job, subject_of
-from hermes.core.plan import Step
 from hermes.core.state import MessageState
 from hermes.core.units import Reason
 from hermes.frontdoor.gather import Gather
@@ -99,9 +98,8 @@ class LedgerSteps:
         """See `CascadeSteps`."""
         return await self.claims.submit(Claim(decode_message_id(mid), owner, late))
 
-    async def dispatch(self, mid: str, step: int, spec: Step, token: str) -> DispatchResult:
-        """See `CascadeSteps`; the plan in the ledger is the one that counts."""
-        del spec
+    async def dispatch(self, mid: str, step: int, token: str) -> DispatchResult:
+        """See `CascadeSteps`."""
         return await self.dispatches.submit(Asked(decode_message_id(mid), step, token))
 
     async def finished(self, mid: str, result: Result) -> None:

@@ -12,7 +12,6 @@ import msgspec
 
 from cascade.actions import Result
 from cascade.events import DispatchResult, NotOurs, TakenOver
-from hermes.core.plan import Step
 
 LIFE = timedelta(days=1)
 FULL_PAUSE_S = 0.001
@@ -41,9 +40,8 @@ class TellingSteps:
         now = utc_now()
         return TakenOver(at=now, expires_at=now + LIFE)
 
-    async def dispatch(self, mid: str, step: int, spec: Step, token: str) -> DispatchResult:
+    async def dispatch(self, mid: str, step: int, token: str) -> DispatchResult:
         """There is always room."""
-        del spec
         await self._tell(Told(mid, step, token))
         return DispatchResult(answer="accepted", at=utc_now())
 

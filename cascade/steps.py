@@ -6,7 +6,6 @@ from typing import Protocol
 
 from cascade.actions import Result
 from cascade.events import DispatchResult, NotOurs, TakenOver
-from hermes.core.plan import Step
 
 
 class CascadeSteps(Protocol):
@@ -25,8 +24,10 @@ class CascadeSteps(Protocol):
         """
         ...
 
-    async def dispatch(self, mid: str, step: int, spec: Step, token: str) -> DispatchResult:
+    async def dispatch(self, mid: str, step: int, token: str) -> DispatchResult:
         """Stop the steps before this one and put it on the belt under one attempt id.
+
+        What the step is, the ledger knows from the message's own plan.
 
         An attempt that is on the belt already, or was sent, is `accepted`. `full` means that
         nothing was published; `refused` that nothing ever will be (suppressed, no route, past

@@ -10,12 +10,13 @@ from typing import Any, TypeVar, assert_never
 
 from cascade.actions import Action, Dispatch, Finish, Result, StartTimer, TakeOver
 from cascade.engine import EngineStatus, Health, OutcomeFate, Parked, Retries, StartResult
+from cascade.engines.handles import Handle, decided, merged
 from cascade.events import Cancelled, Dispatched, Event, Outcome, TimerFired
 from cascade.policy import START, next_action
 from cascade.state import Phase
 from cascade.steps import CascadeSteps
-from cascade.token import LateToken, StepToken, handle_for, read_token
-from hermes.core.errors import StoreUnavailable, Unreadable
+from cascade.token import LateToken, StepToken
+from hermes.core.errors import StoreUnavailable
 from hermes.core.plan import Plan
 from hermes.core.units import Reason
 
@@ -51,6 +52,13 @@ class Cascade:
         """Say whether it runs no more."""
         return self.walk is not None and self.walk.done()
 
+    @property
+    def status(self) -> EngineStatus:
+        """What is remembered of it."""
+        if self.result is not None or self.is_over:
+            return EngineStatus("done", self.result)
+        return EngineStatus("running")
+
 
 class MemoryEngine:
     """CascadeEngine and CascadeOperations; `sleep` takes seconds, `now` gives aware UTC.
@@ -84,13 +92,10 @@ class MemoryEngine:
 
     async def outcome(self, token: str, event: Outcome) -> OutcomeFate:
         """Put an outcome where its handle leads, once."""
-        try:
-            handle = handle_for(read_token(token), event)
-        except Unreadable:
-            return "unknown"
-        if handle is None:
-            return "undecided"
-        cascade = self.handles.pop(handle, None)
+        handle = decided(token, event)
+        if not isinstance(handle, Handle):
+            return handle
+        cascade = self.handles.pop(handle.text, None)
         if cascade is not None:
             cascade.events.put_nowait(event)
         return "told"
@@ -108,13 +113,7 @@ class MemoryEngine:
 
     async def status(self, mid: str) -> EngineStatus:
         """Give what is remembered of both kinds of start."""
-        found = self._of(mid)
-        for cascade in found:
-            if cascade.result is not None:
-                return EngineStatus("done", cascade.result)
-        if any(not cascade.is_over for cascade in found):
-            return EngineStatus("running")
-        return EngineStatus("done" if found else "unknown")
+        return merged([cascade.status for cascade in self._of(mid)])
 
     async def health(self) -> Health:
         """It is up as long as it exists."""
@@ -189,10 +188,9 @@ class MemoryEngine:
                     cascade, lambda: steps.take_over(mid, cascade.owner, late)
                 )
             case Dispatch(number):
-                step = cascade.plan.steps[number]
                 token = self._token(cascade, number)
                 result = await self._unless_cancelled(
-                    cascade, lambda: steps.dispatch(mid, number, step, token)
+                    cascade, lambda: steps.dispatch(mid, number, token)
                 )
                 return None if result is None else Dispatched(number, result)
             case StartTimer(number, _, after_s):

@@ -9,12 +9,12 @@ from typing import Final, Literal
 import msgspec
 
 from cascade.engine import EngineStatus, Health, OutcomeFate, StartResult
+from cascade.engines.handles import Handle, decided, merged
 from cascade.engines.keys import LATER, keys_of
 from cascade.engines.restate_http import RestateHttp, segment
 from cascade.engines.restate_workflow import SERVICE, CascadeReply, CascadeRequest
 from cascade.events import Outcome
-from cascade.token import handle_for, read_token
-from hermes.core.errors import HermesBug, StoreUnavailable, Unreadable
+from hermes.core.errors import HermesBug, StoreUnavailable
 from hermes.core.plan import Plan
 
 RUNNING: Final = 470  # Restate's own status for an output that is not there yet
@@ -54,13 +54,10 @@ class RestateEngine:
 
     async def outcome(self, token: str, event: Outcome) -> OutcomeFate:
         """Resolve the awakeable the outcome decides; of several the first counts."""
-        try:
-            handle = handle_for(read_token(token), event)
-        except Unreadable:
-            return "unknown"
-        if handle is None:
-            return "undecided"
-        path = f"/restate/awakeables/{segment(handle)}/resolve"
+        handle = decided(token, event)
+        if not isinstance(handle, Handle):
+            return handle
+        path = f"/restate/awakeables/{segment(handle.text)}/resolve"
         reply = await self.http.ingress("POST", path, ENCODER.encode(event), (200, 202, 400, 404))
         return "told" if reply.status < 300 else "unknown"
 
@@ -71,14 +68,7 @@ class RestateEngine:
 
     async def status(self, mid: str) -> EngineStatus:
         """Give the output of whichever start has one."""
-        known = [await self._status(key) for key in keys_of(mid)]
-        for status in known:
-            if status.result is not None:
-                return status
-        phases = {status.phase for status in known}
-        phase: Literal["running", "done", "unknown"]
-        phase = "running" if "running" in phases else "done" if "done" in phases else "unknown"
-        return EngineStatus(phase)
+        return merged([await self._status(key) for key in keys_of(mid)])
 
     async def health(self) -> Health:
         """Ask both APIs whether they are well."""

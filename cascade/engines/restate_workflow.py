@@ -177,8 +177,7 @@ class Journal:
 
     async def dispatch(self, number: int) -> DispatchResult:
         """Put a step on the belt."""
-        step, token = self.request.plan.steps[number], self.tokens[number]
-        return await self.steps.dispatch(self.request.mid, number, step, token)
+        return await self.steps.dispatch(self.request.mid, number, self.tokens[number])
 
     async def next_event(self) -> Event | None:
         """Wait for news or the timer; of what came together, news comes first."""

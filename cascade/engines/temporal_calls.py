@@ -16,7 +16,7 @@ from cascade.engine import Retries
 from cascade.events import DispatchResult, NotOurs, Outcome, TakenOver
 from cascade.policy import START, next_action
 from cascade.steps import CascadeSteps
-from hermes.core.plan import Plan, Step
+from hermes.core.plan import Plan
 
 MARK: Final = "~"
 
@@ -78,7 +78,6 @@ class DispatchCall(msgspec.Struct, frozen=True):
 
     mid: str
     step: int
-    spec: Step
     token: str
 
 
@@ -111,7 +110,7 @@ class CascadeActivities:
         for action in actions:
             if isinstance(action, Dispatch):
                 number, mid = action.step, call.take_over.mid
-                dispatch = DispatchCall(mid, number, call.plan.steps[number], call.tokens[number])
+                dispatch = DispatchCall(mid, number, call.tokens[number])
                 return Opening(ownership, await self.dispatch(dispatch))
         return Opening(ownership)
 
@@ -123,7 +122,7 @@ class CascadeActivities:
     @activity.defn
     async def dispatch(self, call: DispatchCall) -> DispatchResult:
         """Put a step on the belt."""
-        return await self.steps.dispatch(call.mid, call.step, call.spec, call.token)
+        return await self.steps.dispatch(call.mid, call.step, call.token)
 
     @activity.defn
     async def finished(self, call: FinishedCall) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Awaitable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from functools import cache
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import msgspec
 from temporalio.api.common.v1 import Payload
@@ -35,12 +35,12 @@ from temporalio.runtime import (
 from temporalio.service import GrpcCompression, RetryConfig, RPCError, RPCStatusCode
 
 from cascade.engine import EngineStatus, Health, OutcomeFate, Retries, StartResult
+from cascade.engines.handles import Handle, decided, merged
 from cascade.engines.keys import LATER, keys_of
 from cascade.engines.temporal_calls import CascadeReply, CascadeRequest, News, read_handle
 from cascade.engines.temporal_workflow import WORKFLOW
 from cascade.events import Outcome
-from cascade.token import handle_for, read_token
-from hermes.core.errors import HermesBug, StoreUnavailable, Unreadable
+from hermes.core.errors import HermesBug, StoreUnavailable
 from hermes.core.plan import Plan
 
 SECRET_BYTES: Final = 16
@@ -200,13 +200,10 @@ class TemporalEngine:
 
     async def outcome(self, token: str, event: Outcome) -> OutcomeFate:
         """Signal the outcome; of several for one handle the workflow takes the first."""
-        try:
-            handle = handle_for(read_token(token), event)
-        except Unreadable:
-            return "unknown"
-        if handle is None:
-            return "undecided"
-        read = read_handle(handle)
+        handle = decided(token, event)
+        if not isinstance(handle, Handle):
+            return handle
+        read = read_handle(handle.text)
         if read is None:
             return "unknown"
         key, secret, slot = read
@@ -224,14 +221,7 @@ class TemporalEngine:
 
     async def status(self, mid: str) -> EngineStatus:
         """Give the result of whichever start has one."""
-        known = [await self._status(key) for key in keys_of(mid)]
-        for status in known:
-            if status.result is not None:
-                return status
-        phases = {status.phase for status in known}
-        phase: Literal["running", "done", "unknown"]
-        phase = "running" if "running" in phases else "done" if "done" in phases else "unknown"
-        return EngineStatus(phase)
+        return merged([await self._status(key) for key in keys_of(mid)])
 
     async def health(self) -> Health:
         """Ask the server whether it is well; whether a worker runs it does not know."""

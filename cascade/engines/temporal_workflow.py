@@ -154,8 +154,7 @@ class Cascade:
                 if self.opened is not None:
                     opened, self.opened = self.opened, None
                     return Dispatched(number, opened)
-                step, token = self.request.plan.steps[number], self.tokens[number]
-                dispatch = DispatchCall(mid, number, step, token)
+                dispatch = DispatchCall(mid, number, self.tokens[number])
                 answer = await self.unless_cancelled(CascadeActivities.dispatch, dispatch)
                 return None if answer is None else Dispatched(number, answer)
             case StartTimer(number, _, after_s):

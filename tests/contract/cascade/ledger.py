@@ -21,7 +21,6 @@ from cascade.actions import Result
 from cascade.engines.memory import utc_now
 from cascade.events import LADDER, DispatchResult, NotOurs, Outcome, TakenOver
 from hermes.core.errors import StoreUnavailable
-from hermes.core.plan import Step
 from hermes.core.units import Reason
 
 PATIENCE_S = 30.0
@@ -160,7 +159,7 @@ class Ledger:
             self._answered(call, type(answer).__name__)
         return answer
 
-    async def dispatch(self, mid: str, step: int, spec: Step, token: str) -> DispatchResult:
+    async def dispatch(self, mid: str, step: int, token: str) -> DispatchResult:
         call = await self._called(mid, "dispatch", step)
         with self.db:
             self.db.execute("begin immediate")

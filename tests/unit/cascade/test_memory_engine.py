@@ -69,7 +69,7 @@ class Recorder:
     async def take_over(self, mid: str, owner: str, late: str) -> TakenOver | NotOurs:
         return TakenOver(at=self.clock.now(), expires_at=T0 + DAY)
 
-    async def dispatch(self, mid: str, step: int, spec: Step, token: str) -> DispatchResult:
+    async def dispatch(self, mid: str, step: int, token: str) -> DispatchResult:
         if self.failures:
             self.failures -= 1
             raise StoreUnavailable("belt", "it is down")
