@@ -5,17 +5,19 @@ from __future__ import annotations
 import asyncio
 import signal
 import subprocess
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from time import monotonic
 
 import aiohttp
 import pytest
 
 from cascade.actions import Result
+from tests.contract.cascade.ends import (
+    no_cascade_is_lost,
+    sigterm_is_heard_and_the_next_goes_on,
+    what_is_told_meanwhile_is_kept,
+)
 from tests.contract.cascade.rig import (
-    BELT_FIRST,
     HERD,
     LONG,
     PATIENT,
@@ -26,7 +28,6 @@ from tests.contract.cascade.rig import (
     running_server,
     settled,
     start_herd,
-    told,
 )
 
 pytestmark = pytest.mark.services
@@ -45,23 +46,12 @@ def patient(public_dir: Callable[[], Path]) -> Iterator[Server]:
 async def test_kills_lose_no_cascade_no_timer_and_no_outcome(
     patient: Server, mid: str, victims: list[str]
 ) -> None:
-    async with patient.rig() as (rig, _):
-        herd = await start_herd(rig, mid, BELT_FIRST)
-        for one in herd[::3]:
-            await deliver(rig, one, 0)
+    def kill() -> None:
         for victim in victims:
             patient.kill(victim)
-        expected = {}
-        for number, one in enumerate(herd):
-            step = int(number % 3 != 0)  # the others' timers fire, before the kill or after
-            if step:
-                await deliver(rig, one, 1)
-            expected[one] = ("delivered", step)
-        ends = {one: await rig.ledger.ended(one) for one in herd}
-        assert {one: (end.status, end.step) for one, end in ends.items()} == expected
-        for one in herd:
-            await settled(rig, one)
-            assert Counter(rig.ledger.calls(one, "finished"))["noted"] == 1
+
+    async with patient.rig() as (rig, _):
+        await no_cascade_is_lost(rig, mid, kill)
 
 
 async def test_a_handler_killed_while_it_dispatches_dispatches_again_under_the_same_token(
@@ -97,32 +87,14 @@ async def test_a_handler_killed_while_it_tells_the_end_tells_it_again(
 
 async def test_an_outcome_told_while_the_handler_is_gone_is_kept(patient: Server, mid: str) -> None:
     async with patient.rig() as (rig, _):
-        rig.ledger.message(mid)
-        await rig.engine.start(mid, plan(LONG, LONG))
-        token = await rig.ledger.dispatched(mid, 0)
-        patient.runner.kill("cascade")
-        assert await rig.engine.outcome(token, told(0, "delivered")) == "told"
-        patient.runner.start("cascade")
-        assert await rig.ledger.ended(mid) == Result(status="delivered", step=0)
+        await what_is_told_meanwhile_is_kept(rig, mid, patient.runner, "cascade")
 
 
 async def test_sigterm_in_the_middle_of_the_work_ends_the_endpoint_and_the_next_goes_on(
     patient: Server, mid: str
 ) -> None:
     async with patient.rig() as (rig, _):
-        herd = [rig.ledger.message(f"{mid}-{number}") for number in range(200)]
-        starts = [asyncio.create_task(rig.engine.start(one, plan(LONG, LONG))) for one in herd]
-        await rig.ledger.until(lambda: sum(map(bool, map(rig.ledger.dispatches, herd))) > 20)
-        began = monotonic()
-        code = patient.runner.stop("cascade")["cascade"]
-        assert (code, monotonic() - began < 3) == (0, True)
-        patient.runner.start("cascade")
-        await asyncio.gather(*starts)
-        for one in herd:
-            await deliver(rig, one, 0)
-        for one in herd:
-            assert await rig.ledger.ended(one) == Result(status="delivered", step=0)
-            assert set(rig.ledger.calls(one, "dispatch")) <= {"?", "0 accepted"}
+        await sigterm_is_heard_and_the_next_goes_on(rig, mid, patient.runner, "cascade", 3)
 
 
 async def test_an_endpoint_away_for_too_long_parks_as_an_outage_and_goes_on_when_resumed(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from time import monotonic
@@ -21,9 +20,13 @@ from cascade.engines.temporal_worker import RUNNER
 from cascade.engines.temporal_workflow import Cascade, ParkedCascade
 from cascade.token import StepToken, read_token
 from hermes.core.errors import StoreUnavailable
+from tests.contract.cascade.ends import (
+    no_cascade_is_lost,
+    sigterm_is_heard_and_the_next_goes_on,
+    what_is_told_meanwhile_is_kept,
+)
 from tests.contract.cascade.next_temporal_version import NEXT, CascadeChangedInPlace
 from tests.contract.cascade.rig import (
-    BELT_FIRST,
     HERD,
     LONG,
     SHORT,
@@ -60,21 +63,7 @@ async def test_a_worker_killed_loses_no_cascade_no_timer_and_no_outcome(
     patient: TemporalServer, mid: str
 ) -> None:
     async with patient.rig() as (rig, _):
-        herd = await start_herd(rig, mid, BELT_FIRST)
-        for one in herd[::3]:
-            await deliver(rig, one, 0)
-        kill_worker(patient)
-        expected = {}
-        for number, one in enumerate(herd):
-            step = int(number % 3 != 0)  # the others' timers fire, before the kill or after
-            if step:
-                await deliver(rig, one, 1)
-            expected[one] = ("delivered", step)
-        ends = {one: await rig.ledger.ended(one) for one in herd}
-        assert {one: (end.status, end.step) for one, end in ends.items()} == expected
-        for one in herd:
-            await settled(rig, one)
-            assert Counter(rig.ledger.calls(one, "finished"))["noted"] == 1
+        await no_cascade_is_lost(rig, mid, lambda: kill_worker(patient))
 
 
 async def test_a_worker_killed_while_it_dispatches_dispatches_again_under_the_same_token(
@@ -120,32 +109,14 @@ async def test_an_outcome_told_while_no_worker_runs_is_kept(
     patient: TemporalServer, mid: str
 ) -> None:
     async with patient.rig() as (rig, _):
-        rig.ledger.message(mid)
-        await rig.engine.start(mid, plan(LONG, LONG))
-        token = await rig.ledger.dispatched(mid, 0)
-        patient.runner.kill("worker")
-        assert await rig.engine.outcome(token, told(0, "delivered")) == "told"
-        patient.runner.start("worker")
-        assert await rig.ledger.ended(mid) == Result(status="delivered", step=0)
+        await what_is_told_meanwhile_is_kept(rig, mid, patient.runner, "worker")
 
 
 async def test_sigterm_in_the_middle_of_the_work_ends_the_worker_and_the_next_goes_on(
     patient: TemporalServer, mid: str
 ) -> None:
     async with patient.rig() as (rig, _):
-        herd = [rig.ledger.message(f"{mid}-{number}") for number in range(200)]
-        starts = [asyncio.create_task(rig.engine.start(one, plan(LONG, LONG))) for one in herd]
-        await rig.ledger.until(lambda: sum(map(bool, map(rig.ledger.dispatches, herd))) > 20)
-        began = monotonic()
-        code = patient.runner.stop("worker")["worker"]
-        assert (code, monotonic() - began < 6) == (0, True)
-        patient.runner.start("worker")
-        await asyncio.gather(*starts)
-        for one in herd:
-            await deliver(rig, one, 0)
-        for one in herd:
-            assert await rig.ledger.ended(one) == Result(status="delivered", step=0)
-            assert set(rig.ledger.calls(one, "dispatch")) <= {"?", "0 accepted"}
+        await sigterm_is_heard_and_the_next_goes_on(rig, mid, patient.runner, "worker", 6)
 
 
 async def test_sigterm_ends_a_worker_whose_call_does_not_end(
