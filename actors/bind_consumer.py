@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from actors.account_consumer import AccountConsumer
@@ -14,7 +13,7 @@ from actors.contract_rate import contract_of
 from actors.event_sink import EventSink
 from actors.outside import BindOutside
 from actors.producer_shell import ProducerShell
-from actors.stores import dead_letters_of, open_ledger
+from actors.stores import dead_letters_of, open_ledger, utc_now
 from hermes.adapters.claims_redis import RedisClaims
 from hermes.adapters.inbound_store_postgres import PostgresInboundStore
 from hermes.adapters.rate_limits_redis import RedisRateLimits
@@ -50,11 +49,6 @@ class BindConsumer(AccountConsumer):
         """See `AccountConsumer.place`."""
         return self.bind.id
 
-    @staticmethod
-    def clock() -> datetime:
-        """The host's UTC time, for what the ledger's time does not decide."""
-        return datetime.now(UTC)  # noqa: TID251 - the shell's clock
-
     async def on_begin(self) -> None:
         """Open the stores, then bind and subscribe in the background."""
         await self.open_stores()
@@ -69,7 +63,7 @@ class BindConsumer(AccountConsumer):
             self.belt,
             sink,
             dead_letters_of(self.belt, self.wiring, self.metrics, self.log),
-            self.clock,
+            utc_now,
             lambda: self.memory.made_at,
             self.metrics,
             RedisReceiptStore(
@@ -89,7 +83,7 @@ class BindConsumer(AccountConsumer):
             Place(self.carrier.id, self.bind.id, self.wiring.host, stages),
             PostgresInboundStore(self.pool),
             self.emit,
-            self.clock,
+            utc_now,
             (settings.smpp.max_unanswered, settings.batch.items, settings.batch.wait),
         )
         dispatcher = PartitionDispatcher(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache
 from typing import Final
@@ -120,15 +120,13 @@ def message_after(row: MessageRow, attempts: Sequence[Attempt], rules: Rules) ->
         row = replace(row, possible_duplicate=duplicate, next_at=None, next_action=None)
     if len(attempts) == 1 and row.is_direct:
         return _told(row, attempts, *_outcome(row, attempts, rules))
-    steps: dict[int, list[Attempt]] = {}
-    for attempt in attempts:
-        steps.setdefault(attempt.step, []).append(attempt)
+    steps = _by_step(attempts)
     outcomes = {step: _outcome(row, steps[step], rules) for step in sorted(steps)}
     speaking = max(outcomes)
     if not row.is_direct:
-        won = [(word, step) for step, (_, word) in outcomes.items() if word in WON]
-        if won:
-            speaking = min(won)[1]
+        winner = _winner(outcomes)
+        if winner is not None:
+            speaking = winner
         elif sending := [step for step in outcomes if _wins_by_sending(row, steps[step], rules)]:
             speaking = sending[0]
         elif row.state != "accepted":
@@ -140,10 +138,20 @@ def winning_step(row: MessageRow, attempts: Sequence[Attempt], rules: Rules) -> 
     """Give the step of a cascade whose success made it what it is, None for none."""
     if row.state not in WON:
         return None
+    steps = _by_step(attempts)
+    return _winner({step: _outcome(row, of_step, rules) for step, of_step in steps.items()})
+
+
+def _by_step(attempts: Sequence[Attempt]) -> dict[int, list[Attempt]]:
     steps: dict[int, list[Attempt]] = {}
     for attempt in attempts:
         steps.setdefault(attempt.step, []).append(attempt)
-    won = [(word, step) for step in steps if (word := _outcome(row, steps[step], rules)[1]) in WON]
+    return steps
+
+
+def _winner(outcomes: Mapping[int, tuple[AttemptState, MessageState]]) -> int | None:
+    """Give the step that won: a delivery before a mere send, the earlier before the later."""
+    won = [(word, step) for step, (_, word) in outcomes.items() if word in WON]
     return min(won)[1] if won else None
 
 
