@@ -111,6 +111,6 @@ def wait_registered(stand: Stand) -> None:
 
     def is_known() -> bool:
         found = stand.daemon.admin("/v1/cascades/versions")
-        return bool(found and found["versions"])
+        return bool(found and found.get("versions"))
 
     stand.wait("versions", lambda: 0, is_known)

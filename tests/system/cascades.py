@@ -18,7 +18,7 @@ async def registered(daemon: DaemonProcess) -> None:
     async with asyncio.timeout(WITHIN):
         while True:
             found = await asyncio.to_thread(daemon.admin, "/v1/cascades/versions")
-            if found and found["versions"]:
+            if found and found.get("versions"):
                 return
             await asyncio.sleep(0.1)
 
